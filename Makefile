@@ -1,0 +1,54 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fixtures bench verify-symbols verify-deps clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := scripts/setup.sh scripts/packages.txt pyproject.toml
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready-demo ## set up what is needed, then show symprobe on this machine's binaries
+	@$(call name_missing,demo)
+	@scripts/demo.sh
+
+test: $(VENV)/.ready-test ## set up what is needed, then lint and test everything
+	@$(call name_missing,test)
+	@$(MAKE) --no-print-directory lint
+	-@$(MAKE) --no-print-directory fixtures
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs
+
+lint: $(VENV)/.ready-test ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fixtures: $(VENV)/.ready-test ## build the test fixtures that are out of date
+	$(BIN)/python fixtures/build.py
+
+bench: $(VENV)/.ready-bench ## speed and memory, side by side with other tools
+	@$(call name_missing,bench)
+	$(BIN)/python -m bench
+
+verify-symbols: $(VENV)/.ready-test ## every symbol of every ELF file under /usr against readelf and nm
+	$(BIN)/python -m tests.support.compare_readelf /usr
+	$(BIN)/python -m tests.support.compare_readelf --names /usr
+
+verify-deps: $(VENV)/.ready-test ## dependencies of every program and library against the loader's own answer
+	$(BIN)/python -m tests.support.compare_ldd
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) fixtures/build build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.ready-demo: $(SETUP)
+	@scripts/setup.sh demo
+
+$(VENV)/.ready-test: $(SETUP)
+	@scripts/setup.sh test
+
+$(VENV)/.ready-bench: $(SETUP)
+	@scripts/setup.sh bench
+
+# setup.sh leaves the names of the packages that it could not install in its stamp.
+name_missing = [ ! -s $(VENV)/.ready-$(1) ] || \
+	echo "not installed, and what needs it is left out:$$(cat $(VENV)/.ready-$(1))"

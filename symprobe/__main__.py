@@ -1,0 +1,5 @@
+"""`python -m symprobe`."""
+
+from symprobe.cli import main
+
+main()

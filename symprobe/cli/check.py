@@ -1,0 +1,258 @@
+"""`symprobe check`: a gate for pipelines."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from symprobe.cli.output import complain, emit
+from symprobe.cli.progress import progress
+from symprobe.cli.targets import target
+from symprobe.contract.check import Candidate, Candidates, Report, check, unmatched
+from symprobe.contract.contractfile import Clause, contract_lines, read_contract
+from symprobe.contract.rules import Rule, RuleKind, hardening_rules, make_rule
+from symprobe.contract.subject import Subject, Surroundings
+from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
+from symprobe.errors import PatternError, SymprobeError
+from symprobe.render.check import report_lines, report_value
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+class Format(str, Enum):
+    text = "text"
+    json = "json"
+    junit = "junit"
+    sarif = "sarif"
+    github = "github"
+
+
+@app.command(
+    name="check",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def check_command(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET...",
+            help="Path, name, directory (every ELF file below) or glob. Default with --contract: "
+            "the directory of the contract.",
+        ),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SYMBOL", help="Is defined and exported. Repeatable, as most are."),
+    ] = None,
+    forbid: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="Is neither exported nor imported.")
+    ] = None,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="--require and --forbid are about imports.")
+    ] = False,
+    exported: Annotated[
+        bool, typer.Option("--exported", help="--forbid is about exports.")
+    ] = False,
+    max_version: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VERSION", help="No newer one is required: GLIBC_2.31."),
+    ] = None,
+    no_missing: Annotated[
+        bool, typer.Option("--no-missing", help="The loader finds all libraries and versions.")
+    ] = False,
+    no_unresolved: Annotated[
+        bool, typer.Option("--no-unresolved", help="Some library defines every symbol.")
+    ] = False,
+    linkage: Annotated[
+        str | None,
+        typer.Option(metavar="KIND,...", help="static, static-pie, dynamic-pie, ... (see info)."),
+    ] = None,
+    hardening: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD,...",
+            help="relro (full), partial-relro, nx, pie, canary, fortify, ibt, shstk, bti, pac, "
+            "no-textrel.",
+        ),
+    ] = None,
+    soname: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    no_rpath: Annotated[
+        bool, typer.Option("--no-rpath", help="Neither RPATH nor RUNPATH.")
+    ] = False,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SYMBOL", help="A probe has a place, and no copy is inlined."),
+    ] = None,
+    contract: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Rules from a TOML contract.")
+    ] = None,
+    write_contract: Annotated[
+        bool,
+        typer.Option("--write-contract", help="Print a contract that says what TARGETs are now."),
+    ] = False,
+    report_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.text,
+    as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the report there, and text to the terminal."),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also what holds, with the reason.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes; one a processor without it.")
+    ] = None,
+    library_path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Instead of LD_LIBRARY_PATH.")
+    ] = None,
+    root: Annotated[
+        str, typer.Option(metavar="DIR", help="What is / for the loader (--no-missing).")
+    ] = "",
+    debug_root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
+    ] = None,
+) -> int:
+    """Check that files hold what was promised: a gate for pipelines.
+
+    Exit code 0: everything holds; 1: a rule is broken; 2: something could not be checked.
+    """
+    around = Surroundings(
+        library_path=os.environ.get("LD_LIBRARY_PATH") if library_path is None else library_path,
+        preload=os.environ.get("LD_PRELOAD") if library_path is None else None,
+        root=root,
+        debug_roots=(*(debug_root or ()), *DEFAULT_DEBUG_ROOTS),
+    )
+    found = _candidates(targets or [os.path.dirname(c) or "." for c in contract or ()])
+    if write_contract:
+        return _write_contract(found, around)
+    rules = _rules(require, forbid, imported, exported, max_version, probe)
+    rules += [make_rule(RuleKind.NO_MISSING)] if no_missing else []
+    rules += [make_rule(RuleKind.NO_UNRESOLVED)] if no_unresolved else []
+    rules += [make_rule(RuleKind.LINKAGE, linkage)] if linkage is not None else []
+    rules += hardening_rules(hardening) if hardening is not None else []
+    rules += [make_rule(RuleKind.SONAME, soname)] if soname is not None else []
+    rules += [make_rule(RuleKind.NO_RPATH)] if no_rpath else []
+    clauses = [clause for path in contract or () for clause in read_contract(path)]
+    if not rules and not clauses:
+        raise PatternError("no rule given", next_step="see 'symprobe check --help'")
+    own = [Clause("*", tuple(rules))] if rules else []
+    report = _report(found, own, clauses, around, jobs or len(os.sched_getaffinity(0)))
+    _show(report, Format.json if as_json else report_format, output, verbose)
+    return 2 if report.errors else 0 if report.held else 1
+
+
+def _candidates(texts: list[str]) -> Candidates:
+    found = Candidates()
+    if not texts:
+        raise PatternError("no TARGET given", next_step="see 'symprobe check --help'")
+    for text in texts:
+        found.add(text, lambda text: target(text).file)
+    return found
+
+
+def _rules(
+    require: list[str] | None,
+    forbid: list[str] | None,
+    imported: bool,
+    exported: bool,
+    max_version: list[str] | None,
+    probe: list[str] | None,
+) -> list[Rule]:
+    if imported and exported:
+        raise PatternError("--imported and --exported exclude each other")
+    required = RuleKind.REQUIRE_IMPORTED if imported else RuleKind.REQUIRE
+    forbidden = RuleKind.FORBID
+    if imported or exported:
+        forbidden = RuleKind.FORBID_IMPORTED if imported else RuleKind.FORBID_EXPORTED
+    kinds = (
+        (required, require),
+        (forbidden, forbid),
+        (RuleKind.MAX_VERSION, max_version),
+        (RuleKind.PROBE, probe),
+    )
+    return [make_rule(kind, value) for kind, values in kinds for value in values or ()]
+
+
+def _report(
+    found: Candidates, own: list[Clause], clauses: list[Clause], around: Surroundings, jobs: int
+) -> Report:
+    with progress("checking", len(found.files)) as advance:
+        files = list(check(found.files, [*own, *clauses], around, jobs=jobs, progress=advance))
+    problems = list(found.problems)
+    if not files and not problems:
+        raise SymprobeError("no ELF file to check", next_step="a gate without files holds nothing")
+    if any(not candidate.named for candidate in found.files):
+        files += unmatched(clauses, [file.path for file in files])
+    return Report(tuple(files), tuple(problems))
+
+
+def _show(report: Report, wanted: Format, output: str | None, verbose: bool) -> None:
+    for problem in report.errors:
+        complain(f"{problem.path}: {problem.reason}")
+    lines = _lines(report, wanted, verbose)
+    if output is None:
+        emit(lines)
+        return
+    try:
+        with open(output, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        what = f"can't be written: {error.strerror}"
+        raise SymprobeError(what, file=output, next_step="check --output") from None
+    emit(report_lines(report, verbose=verbose))
+
+
+def _lines(report: Report, wanted: Format, verbose: bool) -> Iterator[str]:
+    if wanted is Format.text:
+        yield from report_lines(report, verbose=verbose)
+    elif wanted is Format.json:
+        from symprobe.render.json import document
+
+        yield document("check", report_value(report))
+    elif wanted is Format.junit:
+        from symprobe.render.junit import junit_lines
+
+        yield from junit_lines(report)
+    elif wanted is Format.sarif:
+        from importlib.metadata import version
+
+        from symprobe.render.sarif import sarif_document
+
+        yield sarif_document(report, version("symprobe"))
+    else:
+        from symprobe.render.github import github_lines
+
+        yield from github_lines(report)
+
+
+def _write_contract(found: Candidates, around: Surroundings) -> int:
+    """Print a [[file]] table for each ELF file."""
+    failed = bool(found.problems)
+    for problem in found.problems:
+        complain(f"{problem.path}: {problem.reason}")
+    written = 0
+    for candidate in found.files:
+        try:
+            subject = Subject(candidate.file, around)
+        except SymprobeError as error:
+            failed |= candidate.named
+            if candidate.named:
+                complain(str(error))
+            continue
+        emit(([] if not written else [""]) + list(contract_lines(subject, _pattern(candidate))))
+        written += 1
+    if not written:
+        raise SymprobeError("no ELF file to write a contract of")
+    return 2 if failed else 0
+
+
+def _pattern(candidate: Candidate) -> str:
+    """The path below the current directory as a glob; of files elsewhere, the name alone."""
+    path = os.path.relpath(candidate.file.shown)
+    return glob.escape(os.path.basename(path) if path.startswith("..") else path)

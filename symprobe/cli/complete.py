@@ -1,0 +1,35 @@
+"""Shell completion of symbol names: those of the TARGET typed before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symprobe.binary import open_binaries
+from symprobe.cli.targets import target
+from symprobe.errors import SymprobeError
+from symprobe.grep import Grep
+
+_MOST = 200
+
+
+def symbol_names(ctx: Any, incomplete: str) -> list[str]:
+    """Names in the TARGETs of the command line that begin with what is typed; nothing when a
+    TARGET can't be read. Names that are not plainly printable are left out: they go to a shell."""
+    # Behind an option that still lacks its value, typer leaves the arguments unparsed in args.
+    targets = ctx.params.get("targets") or ctx.params.get("target") or ctx.args
+    if isinstance(targets, str):
+        targets = (targets,)
+    found: set[str] = set()
+    for text in targets:
+        try:
+            for binary in open_binaries(target(text).file):
+                grep = Grep(incomplete, fixed=True) if incomplete else None
+                found.update(
+                    name
+                    for symbol in binary.symbols(grep)
+                    for name in (symbol.name, symbol.demangled)
+                    if name.startswith(incomplete) and name.isprintable()
+                )
+        except SymprobeError:
+            continue
+    return sorted(name for name in found if name)[:_MOST]

@@ -1,0 +1,32 @@
+"""`symprobe doctor`: can this machine trace, and what would mend it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from symprobe.cli.output import emit
+from symprobe.render.json import document
+from symprobe.render.trace_doctor import check_lines, check_value
+from symprobe.trace.doctor import examine
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Tell whether this machine can trace: each requirement, what was found, what mends it.
+
+    Exit code 0: it can trace; 1: something that tracing needs is missing.
+    """
+    checks = list(examine())
+    if as_json:
+        emit([document("doctor", {"checks": [check_value(check) for check in checks]})])
+    else:
+        emit(check_lines(checks))
+    return 0 if all(check.ok for check in checks if check.required) else 1

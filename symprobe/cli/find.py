@@ -1,0 +1,185 @@
+"""`symprobe find`: who defines a symbol, and who imports it?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Annotated, NamedTuple
+
+import typer
+
+from symprobe.cli.output import complain, emit
+from symprobe.cli.progress import progress
+from symprobe.contract.find import find
+from symprobe.contract.names import wanted
+from symprobe.contract.scan import Scanned
+from symprobe.contract.walk import Problem, Walk
+from symprobe.errors import FileError, PatternError
+from symprobe.render.find import hit_lines, hit_value
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(
+    name="find",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def find_command(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SYMBOL PATH...",
+            help="Name, NAME@VERSION, glob or /regex/; then files and directories.",
+        ),
+    ],
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--symbol",
+            "-e",
+            metavar="SYMBOL",
+            help="Look for this one (repeatable); then all arguments are PATHs.",
+        ),
+    ] = None,
+    defines: Annotated[bool, typer.Option("--defines", help="Only who defines it.")] = False,
+    imports: Annotated[bool, typer.Option("--imports", help="Only who imports it.")] = False,
+    all_tables: Annotated[
+        bool,
+        typer.Option("--all", help="Also definitions that others can't bind to (static ones)."),
+    ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-L", help="Also what symbolic links lead to outside the PATHs."),
+    ] = False,
+    index: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Keep what was read in FILE, to read it once only."),
+    ] = None,
+    no_refresh: Annotated[
+        bool,
+        typer.Option("--no-refresh", help="Answer from the index as it is, in milliseconds."),
+    ] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write a Parquet table (needs pyarrow) instead of text."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the exit code.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Processes; one a processor without it.")
+    ] = None,
+) -> int:
+    """Say which files below PATHs define a symbol and which import it, as they are found.
+
+    Exit code 0: some file does; 1: none does; 2: something could not be read.
+    """  # fmt: skip
+    symbols, paths = _arguments(arguments, symbol)
+    query = _Query(symbols, paths, follow, all_tables, jobs or len(os.sched_getaffinity(0)))
+    if index is None and no_refresh:
+        raise PatternError("--no-refresh without --index")
+    if index is not None:
+        answers = _indexed(query, index, refresh=not no_refresh)
+    else:
+        gathers = as_json or quiet or export is not None or not sys.stdout.isatty()
+        answers = _walked(query, build_ids=export is not None, bar=gathers)
+    seen = _Seen(defines, imports)
+    if export is not None:
+        from symprobe.contract.export import write_parquet
+
+        write_parquet(export, seen.through(answers))
+    elif as_json:
+        from symprobe.render.json import document
+
+        found = sorted(seen.through(answers), key=lambda found: found.path)
+        emit([document("find", {"files": [hit_value(each) for each in found]})])
+    else:
+        for each in seen.through(answers):
+            if not quiet and not emit(hit_lines(each)):
+                return 0
+    return 2 if seen.failed else 0 if seen.count else 1
+
+
+class _Query(NamedTuple):
+    """What was asked for."""
+
+    symbols: list[str]
+    paths: list[str]
+    follow: bool
+    all_tables: bool
+    jobs: int
+
+
+class _Seen:
+    """Counts the answers that pass, and complains of what could not be read."""
+
+    def __init__(self, defines: bool, imports: bool) -> None:
+        self._only = defines if defines != imports else None
+        self.count = 0
+        self.failed = False
+
+    def through(self, answers: Iterable[Scanned | Problem]) -> Iterator[Scanned]:
+        """The answers with something of what was asked for."""
+        for answer in answers:
+            if isinstance(answer, Problem):
+                complain(f"{answer.path}: {answer.reason}")
+                self.failed = True
+                continue
+            if answer.error:
+                complain(f"{answer.path}: {answer.error}")
+                self.failed = True
+            kept = tuple(o for o in answer.occurrences if self._only in (None, o.defined))
+            if kept:
+                self.count += 1
+                yield answer._replace(occurrences=kept)
+
+
+def _walked(query: _Query, *, build_ids: bool, bar: bool) -> Iterator[Scanned | Problem]:
+    """Every file is read."""
+    walk = Walk(query.paths, follow=query.follow)
+    with progress("searching", None, shown=bar) as advance:
+        yield from find(
+            query.symbols,
+            walk,
+            jobs=query.jobs,
+            locals_too=query.all_tables,
+            build_ids=build_ids,
+            progress=advance,
+        )
+    yield from walk.problems
+
+
+def _indexed(query: _Query, path: str, *, refresh: bool) -> Iterator[Scanned | Problem]:
+    """Only the files that the index does not know are read."""
+    from symprobe.contract.index import Index
+
+    if query.all_tables:
+        raise PatternError("an index holds no local symbols", next_step="leave out --all")
+    if not refresh and not os.path.exists(path):
+        raise FileError("no such index", file=path, next_step="leave out --no-refresh")
+    tops = [os.path.abspath(top) for top in query.paths]
+    symbols = [wanted(text) for text in query.symbols]
+    index = Index(path, tell=complain)
+    answers: list[Scanned | Problem] = []
+
+    def ask() -> None:
+        answers.clear()
+        if refresh:
+            walk = Walk(tops, follow=query.follow)
+            with progress("indexing", None) as advance:
+                index.update(walk, tops, jobs=query.jobs, progress=advance)
+            answers.extend(walk.problems)
+        answers.extend(index.find(symbols, tops))
+
+    try:
+        index.guarded(ask)
+    finally:
+        index.close()
+    yield from answers
+
+
+def _arguments(arguments: list[str], symbol: list[str] | None) -> tuple[list[str], list[str]]:
+    symbols, paths = (symbol, arguments) if symbol else (arguments[:1], arguments[1:])
+    if not paths:
+        raise PatternError("no PATH given", next_step="for example: symprobe find memcpy /usr/lib")
+    return symbols, paths

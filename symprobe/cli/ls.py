@@ -1,0 +1,216 @@
+"""`symprobe ls`: list symbols."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from symprobe.binary import Binary, open_binaries
+from symprobe.cli.complete import symbol_names
+from symprobe.cli.output import complain, emit
+from symprobe.cli.targets import target
+from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
+from symprobe.elf.notes import UsdtProbe
+from symprobe.errors import PatternError, SymprobeError
+from symprobe.grep import Grep
+from symprobe.model import Kind, Symbol
+from symprobe.render.ls import symbol_lines, symbol_value, usdt_lines, usdt_value
+from symprobe.render.text import path_line
+from symprobe.target import Target
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+class Table(str, Enum):
+    dynsym = "dynsym"
+    symtab = "symtab"
+    all = "all"
+
+
+class Sort(str, Enum):
+    name = "name"
+    address = "address"
+    size = "size"
+
+
+_ORDERS: dict[Sort, Callable[[Symbol], Any]] = {
+    Sort.name: lambda s: (s.name, s.vaddr),
+    Sort.address: lambda s: (not s.defined, s.vaddr, s.name),
+    Sort.size: lambda s: (s.size, s.vaddr, s.name),
+}
+
+
+@app.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def ls(
+    targets: Annotated[
+        list[str], typer.Argument(metavar="TARGET...", help="Path, name, pid:N or pid:N:LIBRARY.")
+    ],
+    grep: Annotated[
+        str | None,
+        typer.Option(
+            "--grep",
+            "-g",
+            metavar="RE",
+            autocompletion=symbol_names,
+            help="Only names (raw or demangled) in which this regular expression is found; "
+            "with an @ in it, also names with their version.",
+        ),
+    ] = None,
+    ignore_case: Annotated[bool, typer.Option("-i", "--ignore-case")] = False,
+    fixed: Annotated[bool, typer.Option("-F", "--fixed-strings", help="RE is plain text.")] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,...",
+            help="Only func, object, ifunc, tls, notype, common, section, file, or a number.",
+        ),
+    ] = None,
+    defined: Annotated[
+        bool | None,
+        typer.Option("--defined/--undefined", help="Only symbols defined, or needed, here."),
+    ] = None,
+    table: Annotated[Table, typer.Option(help="Which symbol table.")] = Table.all,
+    sort: Annotated[Sort | None, typer.Option(help="Order; the file's own without it.")] = None,
+    no_demangle: Annotated[bool, typer.Option("--no-demangle", help="Raw names.")] = False,
+    count: Annotated[bool, typer.Option("--count", "-c", help="Only the number of rows.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the exit code.")] = False,
+    usdt: Annotated[bool, typer.Option(help="USDT probes instead of symbols.")] = False,
+    debug_root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
+    ] = None,
+    no_debug: Annotated[
+        bool, typer.Option("--no-debug", help="No names from separate debug files.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """List the symbols of ELF files, dynamic and static tables merged.
+
+    Exit code 0: something was listed; 1: nothing matched; 2: a file could not be read.
+    """
+    gc.disable()  # rows make no cycles, and looking for them doubles the time of a long listing
+    wanted = Grep(grep, ignore_case=ignore_case, fixed=fixed) if grep is not None else None
+    kinds = _kinds(kind)
+    plain = kinds if kinds is not None and Kind.COMMON not in kinds else None
+    roots = () if no_debug else (*(debug_root or ()), *DEFAULT_DEBUG_ROOTS)
+    writer = _Writer(as_json=as_json, count=count, quiet=quiet, demangled=not no_demangle)
+    failed = False
+    for text in targets:
+        try:
+            found = target(text)
+            for binary in open_binaries(found.file, debug_roots=roots):
+                if usdt:
+                    probes = [p for p in binary.usdt_probes if _wants(wanted, p)]
+                    writer.usdt(found, binary, probes)
+                else:
+                    rows = binary.symbols(
+                        wanted, table=table.value, demangle=not no_demangle, kinds=plain
+                    )
+                    rows = _filtered(rows, kinds, defined)
+                    if sort is not None:
+                        rows.sort(key=_ORDERS[sort])
+                    writer.symbols(found, binary, rows)
+                failed |= _warned(binary) and not writer.rows
+        except SymprobeError as error:
+            complain(str(error))
+            failed = True
+    writer.finish()
+    if failed:
+        return 2
+    return 0 if writer.rows else 1
+
+
+def _kinds(text: str | None) -> set[str] | None:
+    if text is None:
+        return None
+    kinds = {part.strip().lower() for part in text.split(",") if part.strip()}
+    unknown = [k for k in kinds if not k.isdigit() and k not in list(Kind)]
+    if unknown:
+        raise PatternError(
+            f"unknown kind {', '.join(sorted(unknown))}", next_step=f"one of {', '.join(Kind)}"
+        )
+    return kinds
+
+
+def _filtered(rows: list[Symbol], kinds: set[str] | None, defined: bool | None) -> list[Symbol]:
+    if kinds is not None:
+        common = Kind.COMMON in kinds
+        rows = [s for s in rows if s.kind in kinds or (common and s.section == "COM")]
+    if defined is not None:
+        rows = [s for s in rows if s.defined == defined]
+    return rows
+
+
+def _wants(grep: Grep | None, probe: UsdtProbe) -> bool:
+    return grep is None or grep.keep_text(f"{probe.provider}:{probe.name}")
+
+
+def _warned(binary: Binary) -> bool:
+    """Tell what is wrong with a file; whether anything was. Then "not there" can't be said."""
+    for clause in binary.warnings:
+        complain(f"{binary.path.shown}: warning: {clause}")
+    return bool(binary.warnings)
+
+
+class _Writer:
+    """Prints each file's rows as they come, or gathers them for the JSON document."""
+
+    def __init__(self, *, as_json: bool, count: bool, quiet: bool, demangled: bool) -> None:
+        self._json = as_json
+        self._count = count
+        self._quiet = quiet
+        self._demangled = demangled
+        self._files: list[dict[str, Any]] = []
+        self.rows = 0
+
+    def symbols(self, found: Target, binary: Binary, rows: list[Symbol]) -> None:
+        self.rows += len(rows)
+        if self._json:
+            self._files.append(
+                _head(found, binary)
+                | ({"count": len(rows)} if self._count else {"symbols": [*map(symbol_value, rows)]})
+            )
+        elif self._count or self._quiet:
+            self._total(found, binary, len(rows))
+        else:
+            lines = symbol_lines(rows, binary.image.bits, demangled=self._demangled)
+            emit([path_line(binary.path.shown, found.links) + ":", *lines])
+
+    def usdt(self, found: Target, binary: Binary, probes: list[UsdtProbe]) -> None:
+        self.rows += len(probes)
+        if self._json:
+            body = {"count": len(probes)} if self._count else {"usdt": [*map(usdt_value, probes)]}
+            self._files.append(_head(found, binary) | body)
+        elif self._count or self._quiet:
+            self._total(found, binary, len(probes))
+        else:
+            lines = usdt_lines(probes, binary.image.bits)
+            emit([path_line(binary.path.shown, found.links) + ":", *lines])
+
+    def _total(self, found: Target, binary: Binary, number: int) -> None:
+        if not self._quiet:
+            emit([f"{number} {path_line(binary.path.shown, found.links)}"])
+
+    def finish(self) -> None:
+        if self._json and not self._quiet:
+            from symprobe.render.json import document
+
+            emit([document("ls", {"files": self._files})])
+
+
+def _head(found: Target, binary: Binary) -> dict[str, Any]:
+    from symprobe.render.json import put_text, texts
+
+    value: dict[str, Any] = {}
+    put_text(value, "path", binary.path.shown)
+    put_text(value, "realpath", found.realpath)
+    value["links"] = texts(found.links)
+    if binary.warnings:
+        value["warnings"] = list(binary.warnings)
+    return value

@@ -1,0 +1,101 @@
+"""`symprobe resolve`: where a probe goes."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from symprobe.binary import Binary
+from symprobe.cli.complete import symbol_names
+from symprobe.cli.output import complain, emit
+from symprobe.cli.targets import provider
+from symprobe.cli.targets import target as find
+from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
+from symprobe.render.resolve import rejected_line, resolution_lines, resolution_value
+from symprobe.resolve import Options, resolve
+from symprobe.resolve.emit import Emission, Tool, emit_all
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(
+    name="resolve",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def resolve_command(
+    target: Annotated[str, typer.Argument(help="Path, name, pid:N or pid:N:LIBRARY.")],
+    symbols: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SYMBOL...",
+            autocompletion=symbol_names,
+            help="Name, NAME@VERSION (@* for all), glob, /regex/, NAME+0xOFFSET, 0xADDRESS, "
+            "NAME@plt.",
+        ),
+    ],
+    exact_entry: Annotated[
+        bool,
+        typer.Option("--exact-entry", help="No cheap attach point behind the first instruction."),
+    ] = False,
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Not into libraries for names only imported.")
+    ] = False,
+    tool: Annotated[
+        Tool | None,
+        typer.Option("--as", help="The probe specification for this tool, ready to paste."),
+    ] = None,
+    no_source: Annotated[
+        bool, typer.Option("--no-source", help="Nothing from debug information (DWARF).")
+    ] = False,
+    debug_root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Say where probes on functions go: file and offset, under all their names, or why not.
+
+    Exit code 0: each SYMBOL has a target; 1: one has none; 2: it could not be done.
+    """
+    gc.disable()  # targets make no cycles; `*` makes 100,000 of them
+    found = find(target)
+    roots = (*(debug_root or ()), *DEFAULT_DEBUG_ROOTS)
+    binary = Binary(found.file, debug_roots=roots)
+    options = Options(
+        exact_entry=exact_entry,
+        pid=found.pid,
+        provider=None if no_follow else provider(found),
+    )
+    answer = resolve(binary, *symbols, options=options)
+    if not no_source and tool is None:
+        from symprobe.resolve.details import with_source
+
+        answer = with_source(answer, found.file, roots)
+    for clause in binary.warnings:
+        complain(f"{binary.path.shown}: warning: {clause}")
+    emissions = emit_all(answer.targets, tool) if tool is not None else []
+    if as_json:
+        from symprobe.render.json import document
+
+        emit([document("resolve", resolution_value(answer, emissions))])
+    elif tool is not None:
+        _paste(emissions)
+        for rejected in answer.rejected:
+            complain(rejected_line(rejected))
+    else:
+        emit(resolution_lines(answer, found.links, found.file.shown))
+    inexpressible = tool is not None and not all(emission.lines for emission in emissions)
+    return 1 if answer.unmatched or inexpressible else 0
+
+
+def _paste(emissions: Sequence[Emission]) -> None:
+    """What is pasted goes to stdout; what has to be done or known before, to stderr."""
+    for emission in emissions:
+        emit(emission.lines)
+    for text in dict.fromkeys(b for emission in emissions for b in emission.before):
+        complain(f"run first: {text}")
+    for note in dict.fromkeys(emission.note for emission in emissions if emission.note):
+        complain(note)

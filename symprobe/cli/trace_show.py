@@ -1,0 +1,108 @@
+"""What `symprobe trace` shows: live on a terminal, as plain tables, as a JSON document."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from symprobe.cli.output import complain, emit
+from symprobe.render.json import document
+from symprobe.render.text import escape
+from symprobe.render.trace_json import report_value
+from symprobe.render.trace_text import interval_lines, report_lines, started_lines
+from symprobe.trace.report import Report
+from symprobe.trace.run import Plan, run
+from symprobe.trace.session import Tracer
+from symprobe.trace.snapshot import Snapshot
+
+LIVE_INTERVAL = 0.5
+"""Seconds between two drawings of the live table."""
+
+
+class Show:
+    """Runs a plan and shows it: live on a terminal, as plain tables, as a JSON document."""
+
+    def __init__(self, plan: Plan, *, as_json: bool, document: Any) -> None:
+        self._plan = plan
+        self._json = as_json
+        self._document = document
+        self._previous: Snapshot | None = None
+
+    def trace(self) -> int:
+        """The exit code."""
+        plan = self._plan
+        if not plan.targets:
+            return self._nothing()
+        if sys.stdout.isatty() and not (plan.command or plan.interval or self._json):
+            with ExitStack() as stack:
+                paths = dict.fromkeys(target.file.shown for target in plan.targets)
+                live = _Live(stack, ", ".join(map(escape, paths)))
+                report = run(replace(plan, interval=LIVE_INTERVAL), live.start, live.draw)
+        else:
+            report = run(plan, self._started, self._table)
+        self._finish(report)
+        return 0 if report.holds else 1
+
+    def _nothing(self) -> int:
+        """No SYMBOL became a target: say why, run nothing."""
+        for each in self._plan.rejected:
+            complain(f"{each.name}: {each.detail}")
+        if self._json or self._document is not None:
+            self._write(Report((), 0, self._plan.rejected, 0.0, None, 0, ""))
+        return 1
+
+    def _started(self, tracer: Tracer) -> None:
+        for line in started_lines(tracer, quiet=bool(self._plan.command)):
+            complain(line)
+
+    def _table(self, snapshot: Snapshot) -> None:
+        if not self._json:
+            self._say(interval_lines(self._previous, snapshot, self._plan.top))
+        self._previous = snapshot
+
+    def _finish(self, report: Report) -> None:
+        if self._json or self._document is not None:
+            self._write(report)
+        if not self._json:
+            self._say(report_lines(report))
+
+    def _say(self, lines: Iterable[str]) -> None:
+        """Lines for the reader: with --output on stderr, stdout is the command's alone."""
+        if self._document is not None:
+            sys.stderr.writelines(f"{line}\n" for line in lines)
+        elif not emit(lines):
+            raise BrokenPipeError
+
+    def _write(self, report: Report) -> None:
+        text = document("trace", report_value(report))
+        if self._document is None:
+            emit([text])
+        else:
+            self._document.write(text + "\n")
+
+
+class _Live:
+    """The table that is redrawn on a terminal; it is gone when the stack is closed."""
+
+    def __init__(self, stack: ExitStack, title: str) -> None:
+        from rich.live import Live
+
+        from symprobe.render.trace_live import LiveTable
+
+        self._stack = stack
+        self._table = LiveTable(title)
+        self._screen = Live(auto_refresh=False, transient=True)
+
+    def start(self, tracer: Tracer) -> None:
+        """Draw it for the first time."""
+        self._stack.enter_context(self._screen)
+        self.draw(tracer.snapshot())
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Redraw it, for the terminal's size of this moment."""
+        size = self._screen.console.size
+        table = self._table.update(snapshot, size.width, size.height)
+        self._screen.update(table, refresh=True)

@@ -1,0 +1,1 @@
+"""Do files hold what was promised: check, diff, find."""

@@ -1,0 +1,296 @@
+"""Names as people read them: C++ as `nm -C` spells it, Rust without its hash, all others untouched.
+
+C++ (`_Z`, Itanium C++ ABI, and GCC's old `_GLOBAL__I_`): `__cxa_demangle` of libstdc++, the same
+code as libiberty/cp-demangle.c in binutils.  It is called without the wrapper of the `cxxfilt`
+package, which takes twice as long a name and whose import runs `ldconfig` twice (20 ms); cxxfilt
+finds the library where it is not called libstdc++.so.6.
+
+Rust (v0 `_R`, and legacy `_ZN…17h<hash>E`): the rustc-demangle crate, which rustc's own tools
+use, by way of `pyderust`.  It bounds its depth and its output by itself.
+
+What `nm -C` does around the demanglers (bfd_demangle in bfd/bfd.c, rust_demangle in
+libiberty/rust-demangle.c) is done here: leading `.` and `$`, and a version from `@` on, are put
+aside and back; what follows the `.` behind a Rust name (`.llvm.123`, `.cold`) is dropped.
+
+Names come from strangers, and `__cxa_demangle` trusts them.  It refuses names above 1,024 bytes,
+which bounds its stack; but each substitution can double the text, each pack expansion multiply it,
+and that of GCC 11 and 12 never returns from a name with an unresolved name (`sr`) that it can't
+take.  Names that can do none of this are *tame*; for the others a child process is forked,
+which may take LONGEST_CALL for each.  A list of names may grow to GROWTH times its size as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+from collections import deque
+from contextlib import suppress
+from functools import cache
+from itertools import compress, repeat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Cxx = Callable[[Sequence[bytes]], list[str | None]]
+
+GROWTH, GROWTH_FLOOR = 8, 8 << 20
+"""A list of names may become GROWTH times as long, or GROWTH_FLOOR characters if that is more:
+the files of a Linux system stay below 3, single names below 31."""
+
+LONGEST_CALL = 0.03
+"""Seconds of processor time for one name that is not tame; real ones take 0.0001."""
+
+_MOST_DEATHS = 8  # names that may take longer before all that are not tame stay raw
+_LARGEST_TEXT = 1 << 20  # characters of one name that is not tame
+_STUCK = 5_000  # milliseconds without an answer after which the child is killed
+_LONGEST_NAME = 1024  # bytes: libiberty's own limit, kept whatever the library
+_RUST_LIMIT = 1_000_000  # characters that rustc-demangle writes before it gives up
+_CHUNK = 128  # names between two looks at what is left of the growth
+_STARTS = ("_Z", "_R", "_GLOBAL_")
+_FIRST = (*_STARTS, ".", "$")
+_LEGACY_NAME = re.compile(r"_ZN[\w$.:]+", re.ASCII).fullmatch
+_LEGACY_HASH = re.compile(r"17h([0-9a-f]{16})E(?:\.|$)")
+
+# Whatever could be such a code: parts of identifiers too, which does no harm.
+_REFERENCE = re.compile(r"[ST][0-9A-Z]*_")
+_PARAMETER = re.compile(r"T\d*_")
+_PACK_EXPANSION = re.compile(r"Dp|sp")
+_UNRESOLVED_NAME = re.compile(r"sr[0-9a-zCUL]")
+_EXPRESSION = re.compile(r"[AQX]|D[A-Za-z]|Tk")
+
+
+def is_mangled(name: str) -> bool:
+    """Whether any demangler could take the name (a cheap test; it may still stay raw)."""
+    return name.lstrip(".$").startswith(_STARTS)
+
+
+def demangle(name: str) -> str:
+    """The demangled name, or the name itself when no demangler takes it.
+
+    name: as in the string table, with or without `@VERSION`; bytes that are not UTF-8 are
+    surrogate escapes, in the answer too.  Never raises.
+    """
+    return demangle_many((name,))[0]
+
+
+def demangle_many(names: Iterable[str]) -> list[str]:
+    """`demangle` for many names, in their order; what exceeds the growth allowed stays raw."""
+    raw = list(names)
+    allowance = _Allowance(max(GROWTH_FLOOR, GROWTH * sum(map(len, raw))))
+    tame = [name.startswith("_Z") and _is_tame(name) for name in raw]
+    quick = iter(_quick_cxx(list(compress(raw, tame)), allowance))
+    result = [(next(quick) or name) if flag else name for name, flag in zip(raw, tame, strict=True)]
+    pairs = enumerate(zip(raw, result, strict=True))
+    others = [i for i, (name, text) in pairs if text is name and name.startswith(_FIRST)]
+    parts = {i: _parts(raw[i]) for i in others}
+    texts = {i: _rust(core, allowance) for i, (_, core, _) in parts.items()}
+    rest = [i for i, text in texts.items() if text is None]
+    texts.update(zip(rest, _careful_cxx([parts[i][1] for i in rest], allowance), strict=True))
+    for i, text in texts.items():
+        if text is not None:
+            prefix, _, version = parts[i]
+            result[i] = f"{prefix}{text}{version}"
+    return result
+
+
+def _is_tame(name: str) -> bool:
+    """Whether a C++ name takes no time to speak of, and grows 3^(15/3) = 243-fold at most.
+
+    Three uses of one substitution in the next one triple the text.  A pack expansion multiplies
+    its pattern by the pack that a template parameter stands for.
+    """
+    if len(name) > 100 and name.count("_") > 16 and len(_REFERENCE.findall(name)) > 15:
+        return False
+    if ("Dp" in name or "sp" in name) and _PARAMETER.search(name):
+        packs, references = _PACK_EXPANSION.findall(name), _REFERENCE.findall(name)
+        if len(name) > 256 or len(packs) > 1 or len(references) > 8:
+            return False
+    if "sr" in name and _UNRESOLVED_NAME.search(name) and _EXPRESSION.search(name):
+        return False
+    return "17h" not in name or not _LEGACY_HASH.search(name)
+
+
+def _quick_cxx(names: list[str], allowance: _Allowance) -> list[str | None]:
+    """Tame C++ names without prefix or version, at full speed; None: not so, or not taken."""
+    texts: list[str | None] = []
+    cxx = _cxx() if names else None
+    for start in range(0, len(names), _CHUNK):
+        chunk = names[start : start + _CHUNK]
+        found: list[str | None] = [None] * len(chunk)
+        short = max(map(len, chunk)) <= _LONGEST_NAME
+        if cxx is not None and allowance.left > 0 and short and "\0" not in "".join(chunk):
+            with suppress(UnicodeEncodeError):
+                found = cxx(list(map(str.encode, chunk)))
+        allowance.left -= sum(map(len, filter(None, found)))
+        texts += found
+    return texts
+
+
+class _Allowance:
+    """Characters that the demanglers may still write for one list of names."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, text: str | None) -> str | None:
+        self.left -= len(text or "")
+        return text
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """A name as bfd_demangle takes it apart: prefix, core, version."""
+    core = name.lstrip(".$")
+    prefix = name[: len(name) - len(core)]
+    core, at, version = core.partition("@")
+    return prefix, core, at + version
+
+
+def _rust(name: str, allowance: _Allowance) -> str | None:
+    """A Rust name, if libiberty would take it for one too: legacy names by their hash."""
+    if name.startswith("_R"):
+        mangled = name.partition(".")[0]
+    else:
+        start = name.rfind("17h")
+        found = _LEGACY_HASH.match(name, start) if start > len("_ZN") else None
+        if found is None or len(set(found[1])) < 5 or not _LEGACY_NAME(name):
+            return None
+        mangled = name[: start + 20]
+    if allowance.left <= 0:
+        return None
+    try:
+        return allowance.take(_rustc_demangle()(mangled))
+    except ValueError as error:  # DemangleError, or a surrogate escape
+        if "limit reached" in str(error):
+            allowance.left -= _RUST_LIMIT
+        return None
+
+
+@cache
+def _rustc_demangle() -> Callable[[str], str]:
+    import pyderust
+
+    return pyderust.demangle
+
+
+def _careful_cxx(names: list[str], allowance: _Allowance) -> list[str | None]:
+    """C++ names without prefix or version, whatever they hold."""
+    texts: list[str | None] = [None] * len(names)
+    encoded = [(i, raw) for i, name in enumerate(names) if (raw := _encoded(name))]
+    cxx = _cxx() if encoded else None
+    if cxx is None:
+        return texts
+    wild = []
+    for i, raw in encoded:
+        if not _is_tame(names[i]):
+            wild.append((i, raw))
+        elif allowance.left > 0:
+            texts[i] = allowance.take(cxx([raw])[0])
+    for _ in range(_MOST_DEATHS):
+        if not wild or allowance.left <= 0:
+            break
+        try:
+            answers = _in_child(cxx, [raw for _, raw in wild], allowance.left)
+        except OSError:  # too many files are open
+            break
+        for (i, _), text in zip(wild, answers, strict=False):
+            texts[i] = allowance.take(text) or None
+        wild = wild[len(answers) + 1 :]  # it died of the next one
+    return texts
+
+
+def _encoded(name: str) -> bytes | None:
+    """The bytes of a name that the C++ demangler may be given."""
+    if not name.startswith(("_Z", "_GLOBAL_")) or len(name) > _LONGEST_NAME or "\0" in name:
+        return None
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
+
+
+def _in_child(cxx: Cxx, names: list[bytes], largest: int) -> list[str]:
+    """The texts of the names up to the first that takes too long; empty for one not taken."""
+    reader, writer = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:
+        child = -1  # too many processes: no answer
+    if child == 0:
+        try:
+            _answer(cxx, names, largest, writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    answer = bytearray()
+    with open(reader, "rb", buffering=0) as pipe:
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while (alive := poll.poll(_STUCK)) and (block := pipe.read(1 << 16)):
+            answer += block
+    if child > 0:
+        if not alive:
+            os.kill(child, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
+    return [text.decode("utf-8", "surrogateescape") for text in answer.split(b"\0")[:-1]]
+
+
+def _answer(cxx: Cxx, names: list[bytes], largest: int, writer: int) -> None:
+    """In the child: each text with a NUL behind it, until the timer ends the process."""
+    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    with open(writer, "wb") as pipe:
+        for name in names:
+            signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_CALL)
+            text = (cxx([name])[0] or "").encode("utf-8", "surrogateescape")
+            if len(text) <= min(largest, _LARGEST_TEXT):
+                pipe.write(text)
+                largest -= len(text)
+            pipe.write(b"\0")
+            pipe.flush()
+
+
+@cache
+def _cxx() -> Cxx | None:
+    """The C++ demangler of this machine for several names at once; None when it has none.
+
+    Each name without NUL; None for a name that is not taken.  The results are strings that
+    malloc gave; PyUnicode_FromString copies them faster than ctypes.string_at and decode.
+    PyDLL keeps the interpreter's lock: a call takes a microsecond.
+    """
+    import ctypes
+
+    try:
+        library = ctypes.PyDLL("libstdc++.so.6")
+    except OSError:
+        try:
+            import cxxfilt
+
+            library = ctypes.PyDLL(cxxfilt.find_any_library("stdc++", "c++"))
+        except Exception:  # cxxfilt.LibraryNotFound, or an OSError from its import
+            return None
+    process = ctypes.PyDLL(None)
+    free, to_str = process["free"], process["PyUnicode_FromString"]
+    cxa_demangle = library["__cxa_demangle"]
+    cxa_demangle.argtypes = [ctypes.c_char_p, *[ctypes.c_void_p] * 3]
+    cxa_demangle.restype = ctypes.c_void_p
+    free.argtypes, free.restype = [ctypes.c_void_p], None
+    to_str.argtypes, to_str.restype = [ctypes.c_void_p], ctypes.py_object
+
+    def many(names: Sequence[bytes]) -> list[str | None]:
+        pointers = list(map(cxa_demangle, names, repeat(None), repeat(None), repeat(None)))
+        found = [pointer for pointer in pointers if pointer]
+        try:
+            texts = list(map(to_str, found))
+        except UnicodeDecodeError:
+            texts = [ctypes.string_at(p).decode("utf-8", "surrogateescape") for p in found]
+        finally:
+            deque(map(free, found), maxlen=0)
+        if len(found) == len(names):
+            return texts
+        following = iter(texts)
+        return [next(following) if pointer else None for pointer in pointers]
+
+    return many

@@ -1,0 +1,1 @@
+"""Bytes to values: the ELF format, without policy, searching or environment."""

@@ -1,0 +1,272 @@
+"""resolve(): SYMBOL arguments on one binary to a Resolution.
+
+A symbol that is only imported is followed to the library that the loader would bind it to; an
+IFUNC to the implementation that runs here; what can't be probed is rejected with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symprobe.binary import Binary
+from symprobe.errors import SymprobeError
+from symprobe.model import Kind, Symbol
+from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
+from symprobe.resolve.bulk import all_targets
+from symprobe.resolve.ifunc import candidates, own_implementation, process_implementation
+from symprobe.resolve.match import CODE_KINDS, Match, match
+from symprobe.resolve.names import clone_parent, is_cold
+from symprobe.resolve.near import near_names
+from symprobe.resolve.plt import plt_slots
+from symprobe.resolve.provider import Provider
+from symprobe.resolve.spec import PLT, Spec, SpecKind, parse
+from symprobe.resolve.targets import Builder
+
+
+@dataclass(frozen=True)
+class Options:
+    """exact_entry: no cheap attach points.  pid: the live process whose slots tell what an IFUNC
+    stands for.  provider: who provides what the binary only imports; None: don't follow."""
+
+    exact_entry: bool = False
+    pid: int | None = None
+    provider: Provider | None = None
+
+
+def resolve(binary: Binary, *symbols: str, options: Options | None = None) -> Resolution:
+    """Where probes on these SYMBOLs of a binary go; targets unique by inode and file offset.
+
+    Errors: PatternError for a SYMBOL that can't be understood. What can't be found or
+    probed is in `rejected`.
+    """
+    return Resolver(binary, options or Options()).resolve([parse(text) for text in symbols])
+
+
+class Resolver:
+    """Resolves SYMBOLs on one binary."""
+
+    def __init__(self, binary: Binary, options: Options) -> None:
+        self._binary = binary
+        self._options = options
+        self._builder = Builder(binary, exact_entry=options.exact_entry)
+        self._targets: dict[tuple[tuple[int, int], int], ProbeTarget] = {}
+        self._rejected: dict[Rejected, None] = {}
+
+    def resolve(self, specs: Sequence[Spec]) -> Resolution:
+        """All specs, one after the other, merged."""
+        unmatched = []
+        for spec in specs:
+            targets, rejected = self._one(spec)
+            if not targets:
+                unmatched.append(spec.text)
+            for target in targets:
+                self._add(target)
+            self._rejected.update(dict.fromkeys(rejected))
+        return Resolution(tuple(self._targets.values()), tuple(self._rejected), tuple(unmatched))
+
+    def _add(self, target: ProbeTarget) -> None:
+        key = (target.inode, target.offset)
+        known = self._targets.get(key)
+        if known is None:
+            self._targets[key] = target
+            return
+        names = dict(
+            zip(known.names + target.names, known.demangled + target.demangled, strict=True)
+        )
+        notes = tuple(dict.fromkeys(known.notes + target.notes))
+        self._targets[key] = known._replace(
+            names=tuple(names), demangled=tuple(names.values()), notes=notes
+        )
+
+    def _one(self, spec: Spec) -> tuple[list[ProbeTarget], list[Rejected]]:
+        if spec.kind is SpecKind.ADDRESS and spec.vaddr is not None:
+            return _split([self._builder.at_address(spec.vaddr, spec.text)])
+        if spec.version == PLT:
+            return self._plt(spec)
+        found = match(self._binary, spec)
+        if not found.symbols:
+            return [], [self._nothing(spec, found)]
+        return self._matched(spec, found)
+
+    def _matched(self, spec: Spec, found: Match) -> tuple[list[ProbeTarget], list[Rejected]]:
+        defined = [s for s in found.symbols if s.defined]
+        if not defined:
+            return self._imported(spec, found.symbols)
+        notes: list[str] = []
+        if found.other_versions:
+            notes.append(f"other versions: {', '.join(found.other_versions)} (all with @*)")
+        if found.clone_only:
+            called = [s for s in defined if not is_cold(s.name)]
+            defined = called or defined
+            notes.append(f"{spec.name} itself is not there, only clones of it")
+        ifuncs = [] if spec.delta else [s for s in defined if s.kind == Kind.IFUNC]
+        plain = [s for s in defined if s.kind != Kind.IFUNC] if ifuncs else defined
+        if found.pattern and spec.name == "*" and not spec.delta:
+            targets, rejected = all_targets(self._binary, plain)
+        else:
+            targets, rejected = self._builder.build(plain, delta=spec.delta, notes=notes)
+        if not found.pattern:
+            targets = self._explained(targets, plain)
+        for place in _by_place(ifuncs):
+            made, refused = self._ifunc(place, notes)
+            targets += made
+            rejected += refused
+        return targets, rejected
+
+    def _explained(
+        self, targets: list[ProbeTarget], symbols: Sequence[Symbol]
+    ) -> list[ProbeTarget]:
+        """With notes on what a single name hides: others of the same name, clones."""
+        if len(targets) > 1 and len({s.name for s in symbols}) == 1:
+            note = f"one of {len(targets)} functions of this name"
+            targets = [t._replace(notes=(*t.notes, note)) for t in targets]
+        names = {s.name for s in symbols}
+        stem = min(names, key=len, default="")
+        if not stem:
+            return targets
+        places = {t.vaddr for t in targets}
+        clones = [
+            s
+            for s in self._binary.symbols(f"^{_quoted(stem)}[.]")
+            if s.defined
+            and s.kind in CODE_KINDS
+            and s.vaddr not in places
+            and clone_parent(s.name) in names
+        ]
+        notes = tuple(
+            f"{'its cold part' if is_cold(s.name) else 'clone'} {s.name} is at {s.vaddr:#x}"
+            + ("" if is_cold(s.name) else ": calls of it are not seen here")
+            for s in clones
+        )
+        return [t._replace(notes=t.notes + notes) for t in targets]
+
+    def _ifunc(
+        self, symbols: list[Symbol], notes: list[str]
+    ) -> tuple[list[ProbeTarget], list[Rejected]]:
+        """The implementation that an IFUNC stands for here, else its resolver, named as such."""
+        head = symbols[0]
+        offset = None
+        why = ""
+        try:
+            if self._options.pid is not None:
+                offset = process_implementation(self._options.pid, self._binary, head)
+                why = f"as process {self._options.pid} has it bound"
+            if offset is None:
+                offset = next(
+                    filter(None, (own_implementation(self._binary, s) for s in symbols)), None
+                )
+                why = "as this machine's loader binds it"
+        except (SymprobeError, OSError) as error:
+            notes = [*notes, f"its slots can't be read: {error}"]
+        vaddr = self._binary.image.vaddr_of(offset) if offset is not None else None
+        if vaddr is None:
+            return self._resolver_only(symbols, notes)
+        note = f"IFUNC implementation, {why}; its resolver is at {head.vaddr:#x}"
+        inside = self._builder.at_address(vaddr, head.versioned_name)
+        if isinstance(inside, Rejected):
+            detail = f"its implementation here is {inside.name}: {inside.detail}"
+            return [], [Rejected(s.versioned_name, inside.reason, detail) for s in symbols]
+        names = {s.versioned_name: s.readable_name for s in symbols}
+        names |= dict(zip(inside.names, inside.demangled, strict=True))
+        return [
+            inside._replace(
+                names=tuple(names),
+                demangled=tuple(names.values()),
+                kind=Kind.IFUNC,
+                version=head.version,
+                notes=(*notes, note, *inside.notes),
+            )
+        ], []
+
+    def _resolver_only(
+        self, symbols: list[Symbol], notes: list[str]
+    ) -> tuple[list[ProbeTarget], list[Rejected]]:
+        note = "this is the IFUNC's resolver, called once a process, not the function itself"
+        others = candidates(self._binary, symbols[0])
+        advice = f"; candidates: {', '.join(others)}" if others else ""
+        live = "; with pid:N the implementation of a live process is found"
+        return self._builder.build(symbols, notes=[*notes, note + (advice or live)])
+
+    def _imported(
+        self, spec: Spec, symbols: Sequence[Symbol]
+    ) -> tuple[list[ProbeTarget], list[Rejected]]:
+        """Follow names that are only undefined here to the file that provides them."""
+        targets: list[ProbeTarget] = []
+        rejected: list[Rejected] = []
+        own = self._binary.path.shown
+        for symbol in dict.fromkeys((s.name, s.version) for s in symbols):
+            name, version = symbol
+            text = f"{name}@{version}" if version else name
+            provider = self._options.provider
+            found = provider(name, version) if provider is not None else None
+            if found is None:
+                detail = f"undefined in {own}, and no library that it needs defines it"
+                if provider is None:
+                    detail = f"undefined in {own}, defined in a library that it needs"
+                rejected.append(Rejected(text, Reason.UNDEFINED, detail))
+                continue
+            path, provided = found
+            note = f"imported by {own}, which the loader binds to {path.shown}"
+            other = Resolver(Binary(path), Options(self._options.exact_entry, self._options.pid))
+            version_text = f"@{provided}" if provided else ""
+            delta = f"+{spec.delta:#x}" if spec.delta else ""
+            result = other.resolve([parse(f"{name}{version_text}{delta}")])
+            if not result.targets and not result.rejected:
+                continue
+            targets += [t._replace(notes=(note, *t.notes)) for t in result.targets]
+            rejected += result.rejected
+        return targets, rejected
+
+    def _plt(self, spec: Spec) -> tuple[list[ProbeTarget], list[Rejected]]:
+        slots = plt_slots(self._binary)
+        vaddr = slots.get(spec.name)
+        if vaddr is None:
+            detail = f"no PLT slot of {self._binary.path.shown} is for {spec.name}"
+            return [], [Rejected(spec.text, Reason.NOT_FOUND, detail)]
+        made = self._builder.at_address(vaddr, spec.text)
+        if isinstance(made, Rejected):
+            return [], [made]
+        note = "PLT slot: counts the calls that this file makes, not those of others"
+        return [
+            made._replace(
+                names=(spec.text,), demangled=(spec.text,), notes=(note,), return_probe=False
+            )
+        ], []
+
+    def _nothing(self, spec: Spec, found: Match) -> Rejected:
+        file = self._binary.path.shown
+        if found.other_versions:
+            what = f"{file} has it only as {', '.join(found.other_versions)}"
+            return Rejected(spec.text, Reason.VERSION_NOT_FOUND, what)
+        if spec.kind is not SpecKind.NAME:
+            return Rejected(spec.text, Reason.NOT_FOUND, f"no function of {file} matches")
+        detail = f"not in {file}"
+        near = near_names(self._binary, spec.name)
+        if near:
+            detail += f"; near names: {', '.join(near)}"
+        elif self._binary.symtab is None and not self._binary.debug_files:
+            detail += ", which is stripped: its debug file would have the names"
+        return Rejected(spec.text, Reason.NOT_FOUND, detail)
+
+
+def _split(
+    made: Sequence[ProbeTarget | Rejected],
+) -> tuple[list[ProbeTarget], list[Rejected]]:
+    return (
+        [m for m in made if isinstance(m, ProbeTarget)],
+        [m for m in made if isinstance(m, Rejected)],
+    )
+
+
+def _by_place(symbols: Sequence[Symbol]) -> list[list[Symbol]]:
+    places: dict[int, list[Symbol]] = {}
+    for symbol in symbols:
+        places.setdefault(symbol.vaddr, []).append(symbol)
+    return list(places.values())
+
+
+def _quoted(text: str) -> str:
+    import re
+
+    return re.escape(text)

@@ -1,0 +1,1 @@
+"""Probe targets -> numbers: the kernel's features, the BPF program, probes, the command."""

@@ -1,0 +1,100 @@
+"""Why a function was counted 0 times: a zero never goes without its likely reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from symprobe.errors import TargetError
+from symprobe.model import FilePath
+from symprobe.probe import ProbeTarget
+from symprobe.process import mappings
+from symprobe.trace.snapshot import Snapshot
+
+Inode = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look at /proc showed of one file.
+
+    mapped: processes that have it mapped.  stranger: a process that has
+    another file under the same path: replaced on disk since, or in a root of its own.
+    """
+
+    mapped: int = 0
+    stranger: int | None = None
+
+
+def look(files: Iterable[tuple[Inode, FilePath]], pids: Iterable[int]) -> dict[Inode, Seen]:
+    """Which of the processes have which of the files mapped, at this moment."""
+    wanted = dict(files)
+    mapped = dict.fromkeys(wanted, 0)
+    strangers: dict[Inode, int] = {}
+    paths = {os.path.realpath(path.shown): inode for inode, path in wanted.items()}
+    for pid in pids:
+        try:
+            entries = mappings(pid)
+        except TargetError:  # it has ended, or is a kernel thread
+            continue
+        here = {entry.inode for entry in entries} & mapped.keys()
+        for inode in here:
+            mapped[inode] += 1
+        for entry in entries:
+            inode = paths.get(entry.path, (0, 0))
+            if inode in wanted and inode not in here:
+                strangers.setdefault(inode, pid)
+    return {inode: Seen(mapped[inode], strangers.get(inode)) for inode in wanted}
+
+
+def every_process() -> list[int]:
+    """All processes of /proc but this one."""
+    numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return [pid for pid in numbers if pid != os.getpid()]
+
+
+def zero_reasons(snapshot: Snapshot, seen: dict[Inode, Seen]) -> dict[int, str]:
+    """For each hit of the snapshot with 0 calls, by its place in hits: the likely reason."""
+    called: set[Inode] = {hit.target.inode for hit in snapshot.hits if hit.calls}
+    return {
+        index: _reason(hit.target, snapshot, seen, called)
+        for index, hit in enumerate(snapshot.hits)
+        if hit.calls == 0
+    }
+
+
+def _reason(
+    target: ProbeTarget, snapshot: Snapshot, seen: dict[Inode, Seen], called: set[Inode]
+) -> str:
+    inode = target.inode
+    loads = snapshot.loads.get(inode)
+    there = seen.get(inode, Seen())
+    if inode in called:
+        reason = "never called"
+    elif loads:
+        reason = f"never called, though {_times(loads)} loaded the file"
+    elif there.mapped:
+        reason = f"never called, though {_times(there.mapped)} had the file mapped"
+    elif there.stranger is not None:
+        reason = (
+            f"process {there.stranger} has another file of that path, replaced or in another root: "
+            f"trace pid:{there.stranger}:{os.path.basename(target.file.shown)}"
+        )
+    elif loads == 0:
+        reason = "no traced process loaded the file"
+    else:
+        reason = "no traced process was seen with the file mapped"
+    if target.source is not None and target.source.inlined:
+        reason += f"; {target.source.inlined} inlined copies can't be counted"
+    return reason
+
+
+def _times(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
+
+
+def refused_targets(targets: Sequence[ProbeTarget], snapshot: Snapshot) -> list[ProbeTarget]:
+    """The targets that are not in the snapshot: the kernel takes no probe on them."""
+    counted = {id(hit.target) for hit in snapshot.hits}
+    return [target for target in targets if id(target) not in counted]

@@ -1,0 +1,1 @@
+/* BCC includes this and carries its own declarations. */

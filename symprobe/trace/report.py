@@ -1,0 +1,81 @@
+"""The outcome of a trace as one value, which text and JSON are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symprobe.probe import Rejected
+from symprobe.trace.command import Ended
+from symprobe.trace.expect import Outcome
+from symprobe.trace.sites import probe_offset
+from symprobe.trace.snapshot import Hits, Snapshot
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function. probed: the file offset of the probe.  reason: why it has 0 calls, if so."""
+
+    hits: Hits
+    rate: float
+    probed: int
+    reason: str
+
+    @property
+    def note(self) -> str:
+        """All that the reader must know of it."""
+        return "; ".join(filter(None, (*self.hits.target.notes, self.reason)))
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """The traced command. ended: None while it still runs.  stopped: we have ended it."""
+
+    argv: tuple[str, ...]
+    ended: Ended | None
+    stopped: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed by itself."""
+        return not self.stopped and self.ended is not None and self.ended.exit != 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """rows: most calls first.  left_out: rows that --top dropped."""
+
+    rows: tuple[Row, ...]
+    left_out: int
+    rejected: tuple[Rejected, ...]
+    duration: float
+    missed: int | None
+    overflow: int
+    engine: str
+    command: CommandResult | None = None
+    expectations: tuple[Outcome, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether all that was asked holds: exit code 0."""
+        failed = self.command is not None and self.command.failed
+        return not failed and all(outcome.held for outcome in self.expectations)
+
+
+def rows(
+    snapshot: Snapshot, reasons: dict[int, str], *, exact_entry: bool, top: int | None = None
+) -> tuple[tuple[Row, ...], int]:
+    """The functions, most calls first, and how many `top` leaves out.
+
+    reasons: why a function has 0 calls, by its place in snapshot.hits.
+    """
+    found = [
+        _row(snapshot, hit, reasons.get(index, ""), exact_entry)
+        for index, hit in enumerate(snapshot.hits)
+    ]
+    found.sort(key=lambda row: -row.hits.calls)
+    kept = found if top is None else found[:top]
+    return tuple(kept), len(found) - len(kept)
+
+
+def _row(snapshot: Snapshot, hit: Hits, reason: str, exact_entry: bool) -> Row:
+    return Row(hit, snapshot.rate(hit), probe_offset(hit.target, exact_entry), reason)

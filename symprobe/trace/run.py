@@ -1,0 +1,171 @@
+"""One trace from beginning to end: hold the command, attach, wait, read, explain, judge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from symprobe.errors import TraceError
+from symprobe.probe import ProbeTarget, Rejected
+from symprobe.trace import expect
+from symprobe.trace.command import HeldCommand, User
+from symprobe.trace.counts import By
+from symprobe.trace.explain import Seen, every_process, look, refused_targets, zero_reasons
+from symprobe.trace.links import Engine
+from symprobe.trace.members import Command, Everyone, Membership, Processes, descendants
+from symprobe.trace.report import CommandResult, Report, rows
+from symprobe.trace.session import Tracer
+from symprobe.trace.snapshot import Snapshot
+from symprobe.trace.wait import End, Until, Watch, stop_command
+
+PATIENCE = 3.0
+"""Seconds that a command which outlives its trace is given to act on SIGTERM."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to trace, in whom, until when.
+
+    command: run it and trace it with its descendants, all processes with
+    everyone; else pids, with their descendants if follow; else all processes.
+    expectations: as in trace/expect.py.  strict: fail when a probe is refused.
+    """
+
+    targets: tuple[ProbeTarget, ...]
+    rejected: tuple[Rejected, ...] = ()
+    pids: tuple[int, ...] = ()
+    follow: bool = True
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: User | None = None
+    quiet_stdout: bool = False
+    everyone: bool = False
+    seconds: float | None = None
+    interval: float | None = None
+    by: By | None = None
+    exact_entry: bool = False
+    top: int | None = None
+    expectations: tuple[str, ...] = ()
+    engine: Engine | None = None
+    strict: bool = False
+
+
+def run(
+    plan: Plan,
+    on_start: Callable[[Tracer], None] | None = None,
+    on_tick: Callable[[Snapshot], None] | None = None,
+) -> Report:
+    """Trace as planned and report. on_start: when all is attached; on_tick: at each interval.
+
+    Errors: TraceError, TargetError, PatternError (an expectation), all of them
+    before the command has begun; it then never runs.
+    """
+    expectations = [expect.parse(text, plan.targets) for text in plan.expectations]
+    with ExitStack() as stack:
+        command = None
+        if plan.command:
+            command = stack.enter_context(
+                HeldCommand(
+                    plan.command, plan.environment, user=plan.user, quiet_stdout=plan.quiet_stdout
+                )
+            )
+        who = _membership(plan, command)
+        tracer = stack.enter_context(
+            Tracer(
+                plan.targets, who=who, by=plan.by, exact_entry=plan.exact_entry, engine=plan.engine
+            )
+        )
+        if plan.strict and (plan.rejected or tracer.refused):
+            first = (*plan.rejected, *tracer.refused)[0]
+            raise TraceError(f"{first.name} can't be traced: {first.detail} (--strict)")
+        before = _look(plan, who) if plan.pids else {}
+        end, snapshot = _watch(plan, tracer, command, on_start, on_tick)
+        zeros = any(hit.calls == 0 for hit in snapshot.hits)
+        seen = _merged(before, _look(plan, who)) if zeros else {}
+        stopped = command is not None and end is not End.COMMAND
+        if command is not None and stopped:
+            stop_command(command, PATIENCE)
+        reasons = zero_reasons(snapshot, seen)
+        found, left_out = rows(snapshot, reasons, exact_entry=plan.exact_entry, top=plan.top)
+        return Report(
+            found,
+            left_out,
+            (*plan.rejected, *tracer.refused),
+            snapshot.duration,
+            snapshot.missed,
+            snapshot.overflow,
+            tracer.engine,
+            None if command is None else CommandResult(plan.command, command.ended, stopped),
+            tuple(expect.judge(expectations, snapshot, refused_targets(plan.targets, snapshot))),
+        )
+
+
+def _watch(
+    plan: Plan,
+    tracer: Tracer,
+    command: HeldCommand | None,
+    on_start: Callable[[Tracer], None] | None,
+    on_tick: Callable[[Snapshot], None] | None,
+) -> tuple[End, Snapshot]:
+    """Let the command go and wait for the end; why it came, and the numbers of that moment."""
+    anyone_left = tracer.anyone_left if plan.pids else None
+    with Watch(Until(plan.seconds, plan.interval, command, anyone_left)) as watch:
+        if on_start is not None:
+            on_start(tracer)
+        if command is not None:
+            command.release()
+        for end in watch.wait():
+            snapshot = tracer.snapshot()
+            if end is not None:
+                break
+            if on_tick is not None:
+                on_tick(snapshot)
+    return end or End.SIGNAL, snapshot
+
+
+def _membership(plan: Plan, command: HeldCommand | None) -> Membership:
+    if command is not None and not plan.everyone:
+        return Command(command.pid)
+    if plan.pids:
+        return Processes(plan.pids, plan.follow)
+    return Everyone()
+
+
+def _look(plan: Plan, who: Membership) -> dict[tuple[int, int], Seen]:
+    """Who has the files mapped now. A command's processes come and go: load marks tell of them."""
+    if isinstance(who, Command):
+        return {}
+    pids = every_process()
+    if isinstance(who, Processes):
+        pids = [*who.pids, *(descendants(who.pids) if who.follow else ())]
+    return look(((target.inode, target.file) for target in plan.targets), pids)
+
+
+def _merged(
+    before: dict[tuple[int, int], Seen], after: dict[tuple[int, int], Seen]
+) -> dict[tuple[int, int], Seen]:
+    """What was seen at the start or at the end of the trace."""
+    merged = dict(before)
+    for inode, seen in after.items():
+        earlier = before.get(inode, Seen())
+        merged[inode] = Seen(
+            max(earlier.mapped, seen.mapped),
+            seen.stranger if seen.stranger is not None else earlier.stranger,
+        )
+    return merged
+
+
+def invoking_user(environment: Mapping[str, str]) -> User | None:
+    """Who has called us through sudo(8), None without it (or when root did)."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(environment["SUDO_UID"]))
+    except (KeyError, ValueError):
+        return None
+    if entry.pw_uid == 0 or os.geteuid() != 0:
+        return None
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)

@@ -1,0 +1,115 @@
+"""Where the probes of one run go: files, held open, and the offsets in each.
+
+A file is opened once and reached through its descriptor from then on, so that
+what is probed is the file that was resolved, even when its name has meanwhile
+been given to another one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from symprobe.errors import TraceError
+from symprobe.model import FileOffset, FilePath
+from symprobe.probe import ProbeTarget
+
+
+@dataclass(frozen=True)
+class Site:
+    """One probe: its place in a file, and the slot that its hits are counted in."""
+
+    slot: int
+    offset: FileOffset
+
+
+@dataclass
+class OpenFile:
+    """A file to probe: its descriptor, and the sites in it by slot."""
+
+    path: FilePath
+    inode: tuple[int, int]
+    fd: int
+    sites: list[Site] = field(default_factory=list)
+
+    @property
+    def sure_path(self) -> str:
+        """A path that leads to this very file, whatever its name on disk leads to now."""
+        return f"/proc/self/fd/{self.fd}"
+
+    @property
+    def is_32_bit(self) -> bool:
+        """Whether it is a 32-bit ELF file."""
+        return os.pread(self.fd, 1, 4) == b"\x01"
+
+    def first_bytes(self, offset: FileOffset) -> bytes:
+        """Up to 16 bytes at an offset: the longest x86 instruction has 15."""
+        return os.pread(self.fd, 16, offset)
+
+
+@contextmanager
+def open_files(targets: Iterable[ProbeTarget], *, exact_entry: bool) -> Iterator[list[OpenFile]]:
+    """The files of the targets with their sites: targets[i] has slot i, equal places share none.
+
+    exact_entry: at the function's first byte always; else at cheap_offset
+    where there is one. TraceError: a file is gone or was replaced.
+    """
+    files: dict[tuple[int, int], OpenFile] = {}
+    try:
+        for slot, target in enumerate(targets):
+            if target.inode not in files:
+                files[target.inode] = OpenFile(target.file, target.inode, _open(target))
+            files[target.inode].sites.append(Site(slot, probe_offset(target, exact_entry)))
+        yield list(files.values())
+    finally:
+        for file in files.values():
+            os.close(file.fd)
+
+
+def probe_offset(target: ProbeTarget, exact_entry: bool) -> FileOffset:
+    """Where the probe of a target goes."""
+    if exact_entry or target.cheap_offset is None:
+        return target.offset
+    return target.cheap_offset
+
+
+def _open(target: ProbeTarget) -> int:
+    shown = target.file.shown
+    try:
+        fd = os.open(target.file.opened, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise TraceError(f"can't be opened: {error.strerror}", file=shown) from error
+    status = os.fstat(fd)
+    if (status.st_dev, status.st_ino) != target.inode:
+        os.close(fd)
+        raise TraceError(
+            "was replaced by another file", file=shown, next_step="run the same command again"
+        )
+    return fd
+
+
+@contextmanager
+def mapped(file: OpenFile) -> Iterator[None]:
+    """Map the file as the loader would, for as long as probes are put in.
+
+    The kernel looks at the instructions only where some process has the file
+    mapped; nobody having it, it would accept anything, and count nothing.
+    """
+    if file.is_32_bit and sys.maxsize > 1 << 32:
+        # The kernel decodes for the process that maps the file: taking 32-bit code for
+        # 64-bit code, it would rewrite instructions wrongly, for the traced program too.
+        yield
+        return
+    try:
+        area = mmap.mmap(file.fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+    except (OSError, ValueError):  # on a noexec mount no process can map it either
+        yield
+        return
+    try:
+        yield
+    finally:
+        area.close()

@@ -1,0 +1,60 @@
+"""What all tests share: the fixtures built from recipes, and what this machine must be able to do.
+
+On a developer's machine a test whose tool is missing is skipped, with the tool's name; in CI
+(CI=true) it fails: a green run there means that everything ran.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.build import FixtureUnavailableError, build
+
+PROBING = ("tests/trace/", "tests/resolve/emit/", "tests/resolve/test_instructions")
+"""Tests that put in probes: in one worker, so that none counts what another one does."""
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def unavailable(reason: str) -> None:
+    """End the test: it can't run here. A failure in CI, else a skip."""
+    if IN_CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def fixture() -> Callable[[str], Path]:
+    """`fixture("hello-static")`: the path of a fixture, built when it is out of date."""
+
+    def path_of(name: str) -> Path:
+        try:
+            return build(name)
+        except FixtureUnavailableError as error:
+            unavailable(str(error))
+            raise
+
+    return path_of
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[bytes], Path]:
+    """`written(file.to_bytes())`: bytes as a file, for the tools that judge."""
+
+    def path_of(data: bytes) -> Path:
+        path = tmp_path / f"written-{len(list(tmp_path.iterdir()))}"
+        path.write_bytes(data)
+        return path
+
+    return path_of
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all tests that probe to the same worker (pytest-xdist, --dist loadgroup)."""
+    for item in items:
+        if item.nodeid.startswith(PROBING):
+            item.add_marker(pytest.mark.xdist_group("trace"))

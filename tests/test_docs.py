@@ -1,0 +1,75 @@
+"""The documentation says what is so: help, links, the man page."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import unavailable
+
+ROOT = Path(__file__).parents[1]
+
+
+def docs(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "docs.py", *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_help_shown_is_the_real_one() -> None:
+    done = docs("check")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_stale_help_is_found(tmp_path: Path) -> None:
+    """The check is one that can fail: a copy of the project with one word of help changed."""
+    for name in ("symprobe", "scripts", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "README.md", tmp_path)
+    page = tmp_path / "docs" / "find.md"
+    right = page.read_text()
+    page.write_text(right.replace("--no-refresh  ", "--no-reload   "))
+    command = [sys.executable, tmp_path / "scripts" / "docs.py"]
+    done = subprocess.run([*command, "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "docs/find.md" in done.stdout
+    subprocess.run([*command, "write"], check=True)
+    assert page.read_text() == right
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    wrong = []
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            if "://" in path:
+                continue
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists() or (anchor and anchor not in _anchors(target)):
+                wrong.append(f"{page.name}: {link}")
+    assert not wrong
+
+
+def _anchors(page: Path) -> set[str]:
+    """Anchors of headings as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_the_man_page(tmp_path: Path) -> None:
+    page = tmp_path / "symprobe.1"
+    assert docs("man", page).returncode == 0
+    if shutil.which("groff") is None:
+        unavailable("groff is not installed")
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-rLL=100n", page],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    text = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout)
+    for word in ("EXIT STATUS", "symprobe check", "--max-version VERSION", "--no-refresh"):
+        assert word in text
