@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).parents[1] / "symprobe"
 ORDER = (
@@ -75,3 +78,10 @@ def test_only_the_command_line_prints_exits_and_reads_the_environment() -> None:
             if text.startswith(("print(", "sys.exit(", "sys.stdout", "sys.stderr", "os.environ")):
                 wrong.append(f"{name}:{node.lineno} {text[:60]}")  # type: ignore[attr-defined]
     assert not wrong
+
+
+def test_tests_that_probe_share_a_worker(request: pytest.FixtureRequest) -> None:
+    """Else they count each other's calls: --dist loadgroup puts the group into the test's name."""
+    probing = [item for item in request.session.items if item.get_closest_marker("xdist_group")]
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        assert all(item.nodeid.endswith("@trace") for item in probing)
