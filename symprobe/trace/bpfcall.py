@@ -13,13 +13,16 @@ import struct
 from array import array
 from collections.abc import Sequence
 
+MAP_LOOKUP_ELEM = 1
 MAP_LOOKUP_BATCH = 24
 PROG_LOAD = 5
 LINK_CREATE = 28
 
 PROG_TYPE_KPROBE = 2
 ATTACH_UPROBE_MULTI = 48
+ATTACH_UPROBE_SESSION = 57
 LINK_UPROBE_MULTI_RETURN = 1
+F_SLEEPABLE = 1 << 4
 
 ENOTSUPP = 524
 """The kernel's own errno for an instruction that a uprobe can't replace (no errno.h has it)."""
@@ -87,29 +90,51 @@ def link_uprobes(
     return _bpf(LINK_CREATE, attr)
 
 
-def load_nothing(program_type: int = PROG_TYPE_KPROBE, attach_type: int = 0) -> int:
-    """Load the smallest program (return 0) of a type, to learn what is allowed: its descriptor.
+_NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
+"""return 0"""
+
+
+def load_nothing(attach_type: int = 0) -> int:
+    """Load the smallest program of a type, to learn what is allowed: its file descriptor."""
+    return load_program(_NOTHING, attach_type=attach_type)
+
+
+def load_program(code: bytes, *, attach_type: int = 0, sleepable: bool = False) -> int:
+    """Load a program of type kprobe, instructions of 8 bytes each: its file descriptor.
+
+    sleepable: it may wait for pages (of uprobe_multi links only).
 
     Layout: prog_type, insn_cnt, insns, license, log_level, log_size, log_buf,
     kern_version, prog_flags, prog_name[16], prog_ifindex, expected_attach_type.
     """
-    program = ctypes.create_string_buffer(bytes.fromhex("b700000000000000 9500000000000000"))
+    program = ctypes.create_string_buffer(code, len(code))
     gpl = ctypes.create_string_buffer(b"GPL")
     attr = _Attr(
         "=IIQQIIQII16xII",
-        program_type,
-        2,
+        PROG_TYPE_KPROBE,
+        len(code) // 8,
         ctypes.addressof(program),
         ctypes.addressof(gpl),
         0,
         0,
         0,
         0,
-        0,
+        F_SLEEPABLE if sleepable else 0,
         0,
         attach_type,
     )
     return _bpf(PROG_LOAD, attr)
+
+
+def lookup(map_fd: int, key: bytes, value_size: int) -> bytes:
+    """The value of one key. FileNotFoundError when there is none."""
+    name = ctypes.create_string_buffer(key, len(key))
+    value = ctypes.create_string_buffer(value_size)
+    _bpf(
+        MAP_LOOKUP_ELEM,
+        _Attr("=I4xQQQ", map_fd, ctypes.addressof(name), ctypes.addressof(value), 0),
+    )
+    return value.raw
 
 
 def lookup_all(map_fd: int, key_size: int, value_size: int, most: int) -> tuple[bytes, bytes]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-from array import array
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from symprobe.model import TextEnum
-from symprobe.trace.bpfcall import lookup_all
 from symprobe.trace.program import BpfPart
+from symprobe.trace.tables import sums
 
 MOST_GROUPS = 65536
 """Pairs of target and group; calls beyond them count for the target but for no group."""
@@ -24,11 +21,23 @@ class By(TextEnum):
     TID = "tid"
 
 
-_KEYS = {
-    By.COMM: ("char comm[16]", "bpf_get_current_comm(&group.comm, sizeof(group.comm))"),
-    By.PID: ("u32 id", "group.id = bpf_get_current_pid_tgid() >> 32"),
-    By.TID: ("u32 id", "group.id = bpf_get_current_pid_tgid()"),
-}
+def key_member(by: By, into: str) -> tuple[str, str]:
+    """The member of a C structure that tells groups apart, and the statement that fills it."""
+    if by is By.COMM:
+        return "char comm[16]", f"bpf_get_current_comm(&{into}comm, sizeof({into}comm))"
+    return "u32 id", f"{into}id = {'SHOWN_TGID' if by is By.PID else 'SHOWN_TID'}"
+
+
+def key_size(by: By) -> int:
+    """Bytes of the key of a slot and a group."""
+    return 20 if by is By.COMM else 8
+
+
+def group_of(by: By, key: bytes) -> str | int:
+    """The group from its bytes."""
+    if by is By.COMM:
+        return key.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return int.from_bytes(key, "little")
 
 
 @dataclass(frozen=True)
@@ -44,24 +53,24 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class CountMode:
-    """Count the calls of each slot, and of each slot and group when there is a `by`."""
+class CallCounter:
+    """Counts the calls of each slot, and of each slot and group when there is a `by`."""
 
     slots: int
     by: By | None = None
     most_groups: int = MOST_GROUPS
 
     def part(self) -> BpfPart:
-        """Its part of the BPF program: defines hit()."""
+        """Its part of the BPF program: defines count()."""
         defines: list[tuple[str, object]] = [("SLOTS", self.slots)]
         if self.by is not None:
-            key, fill = _KEYS[self.by]
+            key, fill = key_member(self.by, "group.")
             defines += [("BY_KEY", key), ("BY_FILL", fill), ("MOST_GROUPS", self.most_groups)]
         return BpfPart(("counts.c",), tuple(defines))
 
     def read(self, program: Any) -> Counts:
         """The numbers at this moment."""
-        cells = _sums(program[b"calls"], 4, self.slots)
+        cells = sums(program[b"calls"], 4, self.slots)
         calls = [0] * self.slots
         for key, total in cells:
             calls[int.from_bytes(key, "little")] = total
@@ -69,34 +78,8 @@ class CountMode:
             return Counts(tuple(calls), ())
         ungrouped = sum(calls)
         groups: list[dict[str | int, int]] = [{} for _ in calls]
-        key_size = 20 if self.by is By.COMM else 8
-        for key, total in _sums(program[b"groups"], key_size, self.most_groups):
+        for key, total in sums(program[b"groups"], key_size(self.by), self.most_groups):
             slot = int.from_bytes(key[:4], "little")
             calls[slot] += total
-            groups[slot][self._name(key[4:])] = total
+            groups[slot][group_of(self.by, key[4:])] = total
         return Counts(tuple(calls), tuple(groups), ungrouped)
-
-    def _name(self, key: bytes) -> str | int:
-        if self.by is By.COMM:
-            return key.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-        return int.from_bytes(key, "little")
-
-
-def possible_cpus(path: str = "/sys/devices/system/cpu/possible") -> int:
-    """How many values a per-CPU map holds for a key: the CPUs of a list such as `0-3,8-11`."""
-    ranges = (part.split("-") for part in Path(path).read_text(encoding="ascii").split(","))
-    return sum(int(each[-1]) - int(each[0]) + 1 for each in ranges)
-
-
-def _sums(table: Any, key_size: int, most: int) -> list[tuple[bytes, int]]:
-    """Each key of a per-CPU map of u64 with the sum over the CPUs."""
-    cpus = possible_cpus()
-    try:
-        keys, values = lookup_all(table.map_fd, key_size, 8 * cpus, most)
-    except OSError:  # no batch operations (kernel < 5.13 for arrays): one key at a time
-        return [(bytes(key), sum(values)) for key, values in table.items()]
-    cells = array("Q", values)
-    totals = map(sum, zip(*(cells[cpu::cpus] for cpu in range(cpus)), strict=True))
-    return list(
-        zip((key for (key,) in struct.iter_unpack(f"{key_size}s", keys)), totals, strict=True)
-    )

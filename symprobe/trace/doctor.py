@@ -18,9 +18,10 @@ from symprobe.model import FileOffset, FilePath, VAddr
 from symprobe.probe import ProbeTarget
 from symprobe.process import mappings
 from symprobe.trace import bccload, bpfcall, btf, features, members, privileges
-from symprobe.trace.counts import CountMode
-from symprobe.trace.program import assemble
+from symprobe.trace.counts import CallCounter
+from symprobe.trace.mode import Setting
 from symprobe.trace.session import Tracer
+from symprobe.trace.source import source
 
 CONFIGURATION = ("BPF_SYSCALL", "PERF_EVENTS", "UPROBES", "UPROBE_EVENTS", "BPF_EVENTS")
 TRIAL_CALLS = 23
@@ -144,9 +145,9 @@ def _bcc() -> Check:
 
 
 def _compiler() -> Check:
-    source = assemble((members.part(members.Everyone()), CountMode(1).part()), None)
+    text = source(members.Everyone(), CallCounter(1), Setting(1))
     try:
-        bccload.compile_program(source).cleanup()
+        bccload.compile_program(text).cleanup()
     except SymprobeError as error:
         return Check("compiler", False, error.what, "reinstall BCC, see above")
     return Check("compiler", True, "BCC compiles without kernel headers")

@@ -12,9 +12,13 @@ from symprobe.trace import bpfcall
 
 @dataclass(frozen=True)
 class Features:
-    """uprobe_multi: one link for many probes (kernel >= 6.6)."""
+    """uprobe_multi: one link for many probes (kernel >= 6.6).
+
+    session: such a link for both ends of calls (kernel >= 6.13).
+    """
 
     uprobe_multi: bool
+    session: bool = False
 
 
 def probe() -> Features:
@@ -23,7 +27,10 @@ def probe() -> Features:
         os.close(bpfcall.load_nothing())
     except OSError as error:
         raise TraceError(f"the kernel refuses BPF programs: {explain(error)}") from error
-    return Features(uprobe_multi=_takes_links(bpfcall.ATTACH_UPROBE_MULTI))
+    return Features(
+        uprobe_multi=_takes_links(bpfcall.ATTACH_UPROBE_MULTI),
+        session=_takes_links(bpfcall.ATTACH_UPROBE_SESSION),
+    )
 
 
 def _takes_links(attach_type: int) -> bool:

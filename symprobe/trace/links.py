@@ -65,22 +65,50 @@ class Links:
             os.close(self.fds.pop())
 
 
-def link_all(function: Any, files: Sequence[OpenFile], pid: int = 0) -> Links:
-    """One link a file for function, a loaded BCC function, with each site's slot as its cookie."""
+@dataclass(frozen=True)
+class Linked:
+    """One program on one kind of link.  slots: only the sites with lower ones."""
+
+    program: int
+    pid: int = 0
+    attach_type: int = bpfcall.ATTACH_UPROBE_MULTI
+    at_return: bool = False
+    slots: int = 1 << 32
+
+    def create(self, file: OpenFile, sites: Sequence[Site]) -> int:
+        """The link's file descriptor."""
+        return bpfcall.link_uprobes(
+            self.program,
+            file.sure_path.encode(),
+            [site.offset for site in sites],
+            [site.slot for site in sites],
+            pid=self.pid,
+            attach_type=self.attach_type,
+            at_return=self.at_return,
+        )
+
+
+def link_all(wanted: Sequence[Linked], files: Sequence[OpenFile]) -> Links:
+    """For each of the programs one link a file, with each site's slot as its cookie."""
     with _undone_on_error() as links:
         for file in files:
             with mapped(file):
-                for start in range(0, len(file.sites), MOST_SITES):
-                    _link(function.fd, file, file.sites[start : start + MOST_SITES], pid, links)
+                for linked in wanted:
+                    sites = [site for site in file.sites if site.slot < linked.slots]
+                    for start in range(0, len(sites), MOST_SITES):
+                        _link(linked, file, sites[start : start + MOST_SITES], links)
     return links
 
 
-def _link(program: int, file: OpenFile, sites: Sequence[Site], pid: int, links: Links) -> None:
+def _link(linked: Linked, file: OpenFile, sites: Sequence[Site], links: Links) -> None:
     """A link for the sites, less those that the kernel turns out to refuse."""
+    known = {refused.slot for refused in links.refused}
+    sites = [site for site in sites if site.slot not in known]
+    if not sites:
+        return
 
     def create(part: Sequence[Site]) -> int:
-        offsets, slots = [site.offset for site in part], [site.slot for site in part]
-        return bpfcall.link_uprobes(program, file.sure_path.encode(), offsets, slots, pid=pid)
+        return linked.create(file, part)
 
     def accepts(part: Sequence[Site]) -> bool:
         try:
@@ -108,13 +136,20 @@ def _link(program: int, file: OpenFile, sites: Sequence[Site], pid: int, links: 
         raise TraceError(f"can't be probed: {explain(error)}", file=file.path.shown) from error
 
 
-def probe_each(program: Any, files: Sequence[OpenFile], pid: int = -1) -> Links:
-    """A perf event for each site, on the function on_entry_SLOT of program."""
+def probe_each(
+    program: Any, files: Sequence[OpenFile], pid: int = -1, *, returns_below: int = 0
+) -> Links:
+    """A perf event for each site, on the function on_entry_SLOT of program.
+
+    returns_below: sites of lower slots get one on on_return_SLOT as well.
+    """
     with _undone_on_error() as links:
         for file in files:
             with mapped(file):
                 for site in file.sites:
                     try:
+                        if site.slot < returns_below:
+                            links.fds.append(_perf_event(program, file, site, pid, at_return=True))
                         links.fds.append(_perf_event(program, file, site, pid))
                     except OSError as error:
                         if error.errno in _ABOUT_US:
@@ -124,15 +159,20 @@ def probe_each(program: Any, files: Sequence[OpenFile], pid: int = -1) -> Links:
     return links
 
 
-def _perf_event(program: Any, file: OpenFile, site: Site, pid: int) -> int:
-    function = bccload.load_function(program, f"on_entry_{site.slot}", program.KPROBE)
-    name = b"symprobe_%d_%d" % (os.getpid(), site.slot)
+def _perf_event(
+    program: Any, file: OpenFile, site: Site, pid: int, *, at_return: bool = False
+) -> int:
+    end = "return" if at_return else "entry"
+    function = bccload.load_function(program, f"on_{end}_{site.slot}", program.KPROBE)
+    name = f"symprobe_{end}_{os.getpid()}_{site.slot}".encode()
     # libbcc takes the offset of a reference counter as well, which the Python side of 0.26 does
     # not declare and leaves to chance; to a libbcc without it one argument more does no harm
     no_counter = ctypes.c_uint32(0)
     attach = bccload.load().lib.bpf_attach_uprobe
     with bccload.captured_stderr():
-        fd = attach(function.fd, 0, name, file.sure_path.encode(), site.offset, pid, no_counter)
+        fd = attach(
+            function.fd, int(at_return), name, file.sure_path.encode(), site.offset, pid, no_counter
+        )
     if fd < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return int(fd)

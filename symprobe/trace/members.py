@@ -76,7 +76,7 @@ def in_other_namespace() -> bool:
 
 def part(membership: Membership) -> BpfPart:
     """What defines traced() for this choice. TraceError when the kernel has no BTF to follow by."""
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] = ("numbers.c",)
     defines: list[tuple[str, object]] = []
     if in_other_namespace():
         namespace = os.stat(_OUR_PID_NAMESPACE)

@@ -7,6 +7,7 @@ with Tracer(resolution.targets) as tracer:
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,31 +15,36 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from symprobe.errors import TraceError
+from symprobe.errors import PatternError, TraceError
 from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
-from symprobe.trace import bccload, features, members
-from symprobe.trace.bpfcall import ATTACH_UPROBE_MULTI, recursion_misses
-from symprobe.trace.counts import MOST_GROUPS, By, CountMode, Counts
-from symprobe.trace.links import Engine, Links, link_all, probe_each
+from symprobe.trace import bccload, bpfcall, features, kfunc, members
+from symprobe.trace.counts import MOST_GROUPS, By, CallCounter, Counts
+from symprobe.trace.links import Engine, Linked, Links, link_all, probe_each
 from symprobe.trace.loaded import load_mark
 from symprobe.trace.members import Everyone, Membership, Processes
-from symprobe.trace.program import assemble
+from symprobe.trace.mode import Measured, Mode, OnlyCalls, Setting
+from symprobe.trace.program import Probes
 from symprobe.trace.sites import OpenFile, Site, open_files
 from symprobe.trace.snapshot import Group, Hits, Snapshot
+from symprobe.trace.source import source
+from symprobe.trace.tables import counters
+from symprobe.trace.where import Where
 
 
 class Tracer:
-    """Count the calls of targets while the `with` block runs.
+    """Count the calls of targets, and look at them in a `mode`, while the `with` block runs.
 
     targets: unique by inode and offset, or the whole answer of `resolve`.  who: the
-    processes to count in.  by: group the calls.  exact_entry: probe the first
+    processes to count in.  by: group the calls.  mode: what to look at besides (Latency, Values,
+    ...).  where: only calls for which this condition holds.  exact_entry: probe the first
     byte of every function, even where the next instruction costs less.
     engine: None takes the best that the kernel has.
 
     Entering raises TraceError when this machine can't trace, TargetError when
-    a chosen process is gone. After entering, `refused` lists the targets that
-    the kernel takes no probe on; the others are being counted.
+    a chosen process is gone, PatternError for a condition that the mode can't have.
+    After entering, `refused` lists the targets that the kernel takes no probe on; the
+    others are being counted.
     """
 
     def __init__(
@@ -47,21 +53,31 @@ class Tracer:
         *,
         who: Membership | None = None,
         by: By | None = None,
+        mode: Mode | None = None,
+        where: Where | None = None,
         exact_entry: bool = False,
         engine: Engine | None = None,
         most_groups: int = MOST_GROUPS,
     ) -> None:
         self.targets = tuple(targets.targets if isinstance(targets, Resolution) else targets)
         self.who: Membership = Everyone() if who is None else who
-        self.exact_entry = exact_entry
         self.refused: tuple[Rejected, ...] = ()
-        self._mode = CountMode(0, by, most_groups)
+        self._mode: Mode = OnlyCalls() if mode is None else mode
+        self._where = Where() if where is None else where
+        self._returns = self._mode.returns or bool(self._where.at_return)
+        if self._where.at_return and self._mode.only_entries:
+            raise PatternError(f"--where: {self._mode.only_entries}: retval is not known then")
+        self.exact_entry = (
+            exact_entry or self._returns or self._mode.exact_entry or self._where.arguments
+        )
+        self._counter = CallCounter(0, by, most_groups)
+        self._setting = Setting(len(self.targets))
         self._engine = engine
         self._started = 0.0
         self._refused_slots: frozenset[int] = frozenset()
         self._load_slots: dict[tuple[int, int], int] = {}
         self._program: Any = None
-        self._functions: list[Any] = []
+        self._functions: list[int] = []
         self._stack = ExitStack()
 
     @property
@@ -71,29 +87,23 @@ class Tracer:
 
     def __enter__(self) -> Tracer:
         with ExitStack() as stack:
-            if self._engine is None:
-                multi = features.probe().uprobe_multi
-                self._engine = Engine.UPROBE_MULTI if multi else Engine.PERF_EVENT
+            probes = self._choose()
             files = stack.enter_context(open_files(self.targets, exact_entry=self.exact_entry))
+            harmed = self._without_harmed(files)
             slots = self._mark_loads(files)
-            self._mode = replace(self._mode, slots=slots)
+            self._counter = replace(self._counter, slots=slots)
             alone = self._only_process()
             who = Everyone(except_self=False) if alone else self.who
             own = None if self._engine is Engine.UPROBE_MULTI else range(slots)
-            source = assemble((members.part(who), self._mode.part()), own)
-            self._program = bccload.compile_program(source)
+            text = source(who, self._counter, self._setting, self._mode, self._where, probes, own)
+            self._program = bccload.compile_program(text)
             stack.callback(self._program.cleanup)
+            stack.callback(self._mode.close)
+            self._mode.start(self._program)
             members.enrol(self._program, who)
-            if self._engine is Engine.UPROBE_MULTI:
-                function = bccload.load_function(
-                    self._program, "on_entry", self._program.KPROBE, ATTACH_UPROBE_MULTI
-                )
-                links = link_all(function, files, pid=alone)
-            else:
-                links = probe_each(self._program, files, pid=alone or -1)
+            links = self._attach(probes, files, alone, stack)
             stack.callback(links.close)
-            self._functions = list(self._program.funcs.values())
-            self._note_refused(links)
+            self._note_refused(links, harmed)
             self._started = time.monotonic()
             self._stack = stack.pop_all()
         return self
@@ -106,12 +116,18 @@ class Tracer:
     ) -> None:
         self._stack.close()
 
+    def tick(self) -> None:
+        """Let the mode take what can't wait for the end: events, maps of short-lived processes."""
+        self._mode.tick(self._program)
+
     def snapshot(self) -> Snapshot:
-        """The counts at this moment, of every target that is probed."""
-        counts = self._mode.read(self._program)
+        """The numbers at this moment, of every target that is probed."""
+        counts = self._counter.read(self._program)
         duration = time.monotonic() - self._started
+        measured = self._mode.read(self._program, self._setting)
+        unreturned = self._unreturned(counts)
         hits = tuple(
-            Hits(target, counts.calls[slot], _groups(counts, slot))
+            _hits(target, slot, counts, measured, unreturned)
             for slot, target in enumerate(self.targets)
             if slot not in self._refused_slots
         )
@@ -120,14 +136,83 @@ class Tracer:
             for inode, slot in self._load_slots.items()
             if slot not in self._refused_slots
         }
-        lost = members.lost(self._program) if members.follows(self.who) else 0
-        return Snapshot(hits, self._missed(), counts.ungrouped + lost, duration, loads)
+        return Snapshot(
+            hits,
+            self._missed(),
+            self._overflow(counts, measured),
+            duration,
+            loads,
+            measured.spans,
+            measured.events,
+            measured.dropped,
+        )
 
     def anyone_left(self) -> bool:
         """Whether a traced process is alive: false once all of `-p PID` have ended."""
         if isinstance(self.who, Processes) and not self.who.follow:
             return any(members.is_alive(pid) for pid in self.who.pids)
         return not members.follows(self.who) or members.remaining(self._program) > 0
+
+    def _choose(self) -> Probes:
+        """The engine, and what moments of a call to see by which means."""
+        known = features.probe()
+        if self._engine is None:
+            self._engine = Engine.UPROBE_MULTI if known.uprobe_multi else Engine.PERF_EVENT
+        multi = self._engine is Engine.UPROBE_MULTI
+        session = multi and known.session
+        self._setting = Setting(
+            len(self.targets),
+            returns=self._returns,
+            carry=self._returns and (not session or self._mode.carries),
+            sleepable=multi and (self._mode.reads_memory or bool(self._where.functions)),
+        )
+        if not self._returns:
+            return Probes.ENTRIES
+        return Probes.SESSION if session else Probes.BOTH
+
+    def _attach(
+        self, probes: Probes, files: Sequence[OpenFile], pid: int, stack: ExitStack
+    ) -> Links:
+        """Put the probes in; returns before entries, so that every call seen is seen to return."""
+        number = len(self.targets)
+        if self._engine is not Engine.UPROBE_MULTI:
+            below = 0 if probes is Probes.ENTRIES else number
+            links = probe_each(self._program, files, pid or -1, returns_below=below)
+            self._functions = [function.fd for function in self._program.funcs.values()]
+            return links
+        if probes is Probes.SESSION:
+            session = self._load("on_session", bpfcall.ATTACH_UPROBE_SESSION, stack)
+            wanted = [Linked(session, pid, bpfcall.ATTACH_UPROBE_SESSION)]
+        else:
+            wanted = [Linked(self._load("on_entry", bpfcall.ATTACH_UPROBE_MULTI, stack), pid)]
+            if probes is Probes.BOTH:
+                back = self._load("on_return", bpfcall.ATTACH_UPROBE_MULTI, stack)
+                wanted.insert(0, Linked(back, pid, at_return=True, slots=number))
+        self._functions = [linked.program for linked in wanted]
+        return link_all(wanted, files)
+
+    def _load(self, name: str, attach_type: int, stack: ExitStack) -> int:
+        """The file descriptor of a function of the program, loaded for a kind of link."""
+        sleepable = self._setting.sleepable
+        loaded = kfunc.load(self._program, name, attach_type, sleepable=sleepable)
+        stack.callback(os.close, loaded)
+        return loaded
+
+    def _without_harmed(self, files: list[OpenFile]) -> dict[int, Rejected]:
+        """Take out the sites of programs that a return probe would harm: why, by slot."""
+        harmed = {
+            slot: Rejected(
+                target.names[0],
+                Reason.GO_RETURN,
+                "a return probe breaks Go programs, which move their stacks",
+            )
+            for slot, target in enumerate(self.targets)
+            if self._returns and not target.return_probe
+        }
+        for file in files:
+            file.sites[:] = [site for site in file.sites if site.slot not in harmed]
+        files[:] = [file for file in files if file.sites]
+        return harmed
 
     def _mark_loads(self, files: Sequence[OpenFile]) -> int:
         """Give each file a site that tells when it is loaded; the number of slots in all."""
@@ -137,7 +222,7 @@ class Tracer:
             if offset is None:
                 continue
             same = next((site.slot for site in file.sites if site.offset == offset), None)
-            if same is None:
+            if same is None or self._where != Where():  # a condition is not for loads
                 same = slots
                 file.sites.append(Site(slots, offset))
                 slots += 1
@@ -152,26 +237,62 @@ class Tracer:
         return 0
 
     def _missed(self) -> int | None:
-        known = [recursion_misses(function.fd) for function in self._functions]
+        known = [bpfcall.recursion_misses(function) for function in self._functions]
         counted = [misses for misses in known if misses is not None]
         return sum(counted) if counted else None
 
-    def _note_refused(self, links: Links) -> None:
-        self._refused_slots = frozenset(refused.slot for refused in links.refused)
-        self.refused = tuple(
-            Rejected(self.targets[each.slot].names[0], Reason.REFUSED_INSTRUCTION, each.detail)
-            for each in sorted(links.refused, key=lambda each: each.slot)
+    def _overflow(self, counts: Counts, measured: Measured) -> int:
+        """Calls and processes beyond the size of a table."""
+        lost = members.lost(self._program) if members.follows(self.who) else 0
+        if self._setting.carry:
+            lost += sum(counters(self._program[b"calls_lost"], 1))
+        return counts.ungrouped + lost + measured.lost
+
+    def _unreturned(self, counts: Counts) -> list[int] | None:
+        """Calls of each target that have begun and not returned."""
+        if not self._setting.returns:
+            return None
+        begun: Sequence[int] = counts.calls
+        if self._where.at_return:
+            begun = counters(self._program[b"begun"], self._setting.targets)
+        returned = counters(self._program[b"returned"], self._setting.targets)
+        return [max(0, a - b) for a, b in zip(begun, returned, strict=False)]
+
+    def _note_refused(self, links: Links, harmed: dict[int, Rejected]) -> None:
+        why = harmed | {
+            each.slot: Rejected(
+                self.targets[each.slot].names[0], Reason.REFUSED_INSTRUCTION, each.detail
+            )
+            for each in links.refused
             if each.slot < len(self.targets)
-        )
+        }
+        self._refused_slots = frozenset(why) | {each.slot for each in links.refused}
+        self.refused = tuple(why[slot] for slot in sorted(why))
         if self.targets and len(self.refused) == len(self.targets):
             raise TraceError(
-                f"the kernel refuses every probe: {self.refused[0].detail}",
-                next_step="none of the functions can be traced",
+                f"{'this can not be traced' if harmed else 'the kernel refuses every probe'}: "
+                f"{self.refused[0].detail}",
+                next_step="count the calls instead" if harmed else "no function can be traced",
             )
 
 
-def _groups(counts: Counts, slot: int) -> tuple[Group, ...]:
-    if not counts.groups:
-        return ()
-    found = (Group(key, calls) for key, calls in counts.groups[slot].items())
-    return tuple(sorted(found, key=lambda group: (-group.calls, str(group.key))))
+def _hits(
+    target: ProbeTarget,
+    slot: int,
+    counts: Counts,
+    measured: Measured,
+    unreturned: list[int] | None,
+) -> Hits:
+    """What is known of one target."""
+    groups = counts.groups[slot] if counts.groups else {}
+    times = measured.latency_groups[slot] if measured.latency_groups else {}
+    found = (Group(key, calls, times.get(key)) for key, calls in groups.items())
+    return Hits(
+        target,
+        counts.calls[slot],
+        tuple(sorted(found, key=lambda group: (-group.calls, str(group.key)))),
+        None if unreturned is None else unreturned[slot],
+        measured.latencies[slot] if measured.latencies else None,
+        measured.values[slot] if measured.values else (),
+        measured.stacks[slot] if measured.stacks else (),
+    )

@@ -12,9 +12,10 @@ import pytest
 
 from symprobe.errors import TraceError
 from symprobe.trace import bccload
-from symprobe.trace.counts import By, CountMode
-from symprobe.trace.members import Command, Everyone, Processes, part
-from symprobe.trace.program import assemble
+from symprobe.trace.counts import By, CallCounter
+from symprobe.trace.members import Command, Everyone, Processes
+from symprobe.trace.mode import Setting
+from symprobe.trace.source import source
 
 HEADERS = bccload.HEADERS / "include"
 
@@ -111,8 +112,8 @@ def test_the_command_that_installs_it(text: str, expected: str, tmp_path: Path) 
 def test_every_program_compiles_and_is_accepted(
     who: Everyone | Processes | Command, by: By | None, slots: range | None
 ) -> None:
-    source = assemble((part(who), CountMode(3, by).part()), slots)
-    program = bccload.compile_program(source)
+    text = source(who, CallCounter(3, by), Setting(3), slots=slots)
+    program = bccload.compile_program(text)
     names = ["on_entry"] if slots is None else [f"on_entry_{slot}" for slot in slots]
     for name in names:
         assert bccload.load_function(program, name, program.KPROBE).fd > 0

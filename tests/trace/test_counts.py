@@ -9,8 +9,9 @@ import pytest
 
 from symprobe.model import FilePath
 from symprobe.trace import counts
-from symprobe.trace.counts import By, possible_cpus
+from symprobe.trace.counts import By
 from symprobe.trace.session import Tracer
+from symprobe.trace.tables import possible_cpus
 from tests.trace.helpers import proceed, target, waiting
 
 
