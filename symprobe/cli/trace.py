@@ -1,4 +1,4 @@
-"""`symprobe trace`: count calls."""
+"""`symprobe trace`: count calls, and look at them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ import typer
 from typer.core import TyperCommand
 
 from symprobe.binary import Binary
+from symprobe.cli import trace_ask as ask
 from symprobe.cli.complete import symbol_names
 from symprobe.cli.output import complain
 from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
+from symprobe.cli.trace_ask import Asked
 from symprobe.cli.trace_show import Show
-from symprobe.errors import FileError, TargetError
+from symprobe.errors import FileError, NotFoundError, TargetError
 from symprobe.probe import ProbeTarget, Rejected, Resolution
 from symprobe.resolve import Options, resolve
 from symprobe.target import Target
 from symprobe.trace.counts import By
 from symprobe.trace.links import Engine
 from symprobe.trace.privileges import need_permission
+from symprobe.trace.question import prepare
 from symprobe.trace.run import Plan, invoking_user
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -39,7 +42,7 @@ class _WithCommand(TyperCommand):
             at = args.index("--")
             ctx.meta[_COMMAND] = tuple(args[at + 1 :])
             args = args[:at]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, ask.spelled_out(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND ...]"]
@@ -90,6 +93,16 @@ def trace(
             metavar="EXPR", help="NAME OP NUMBER or NAME OP NAME over the calls: exit 1 if false."
         ),
     ] = None,
+    latency: ask.Latency = False,
+    span: ask.Span = None,
+    same_thread: ask.SameThread = False,
+    events: ask.Events = False,
+    arg: ask.Arg = None,
+    retval: ask.Retval = None,
+    values: ask.Values = None,
+    where: ask.Where = None,
+    stack: ask.Stack = False,
+    folded: ask.Folded = False,
     exact_entry: Annotated[
         bool, typer.Option("--exact-entry", help="Probe the first byte, whatever it costs.")
     ] = False,
@@ -109,7 +122,7 @@ def trace(
         str | None, typer.Option(metavar="FILE", help="Write the JSON document to FILE.")
     ] = None,
 ) -> int:
-    """Count the calls of functions, exactly, in live processes.
+    """Count the calls of functions, exactly, in live processes; measure and show them.
 
     In every process but symprobe's own; with -p in some; with `-- COMMAND ...` in that command
     and what it starts, from its first instruction. Ends on Ctrl-C, after -d, or with the command
@@ -121,11 +134,16 @@ def trace(
     command = ctx.meta.get(_COMMAND)
     pids = tuple(pid or ())
     _check_usage(command, pids, everyone=everyone, no_follow=no_follow)
+    asked = Asked(
+        latency, span, same_thread, events, tuple(arg or ()), retval, values, stack, folded, where
+    )
+    asked.check(as_json=as_json)
     need_permission()
-    with ExitStack() as stack:
-        document = None if output is None else stack.enter_context(_opened(output))
+    with ExitStack() as opened:
+        document = None if output is None else opened.enter_context(_opened(output))
         gc.disable()  # targets make no cycles; `*` makes 100,000 of them
-        resolution = _resolve(target, tuple(symbols), pids, exact_entry=exact_entry)
+        exact = exact_entry or asked.exact_entry
+        resolution = _resolve(target, tuple(symbols), pids, exact_entry=exact)
         gc.freeze()
         gc.enable()
         plan = Plan(
@@ -147,7 +165,11 @@ def trace(
             engine=engine,
             strict=strict,
         )
-        return Show(plan, as_json=as_json, document=document).trace()
+        show = Show(plan, as_json=as_json, document=document, folded=folded)
+        if plan.targets and asked.anything:
+            question = asked.question(lambda name: _span_ends(target, name, pids))
+            show.prepare(prepare(question, plan.targets, by=by, deliver=show.events))
+        return show.trace()
 
 
 def _check_usage(
@@ -187,6 +209,15 @@ def _resolve(
         targets |= {(each.inode, each.offset): each for each in answer.targets}
         rejected |= dict.fromkeys(answer.rejected)
     return Resolution(tuple(targets.values()), tuple(rejected))
+
+
+def _span_ends(text: str, symbol: str, pids: tuple[int, ...]) -> tuple[ProbeTarget, ...]:
+    """The functions that end a span. NotFoundError: there are none."""
+    found = _resolve(text, (symbol,), pids, exact_entry=False)
+    if not found.targets:
+        why = found.rejected[0].detail if found.rejected else "no such function"
+        raise NotFoundError(f"--span {symbol}: {why}", file=text)
+    return found.targets
 
 
 def _files(text: str, pids: tuple[int, ...]) -> list[Target]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -11,8 +13,11 @@ from typing import Any
 from symprobe.cli.output import complain, emit
 from symprobe.render.json import document
 from symprobe.render.text import escape
-from symprobe.render.trace_json import report_value
+from symprobe.render.trace_json import event_value, report_value
+from symprobe.render.trace_modes import event_line, folded_lines
 from symprobe.render.trace_text import interval_lines, report_lines, started_lines
+from symprobe.trace.events import Event
+from symprobe.trace.question import Prepared
 from symprobe.trace.report import Report
 from symprobe.trace.run import Plan, run
 from symprobe.trace.session import Tracer
@@ -25,18 +30,37 @@ LIVE_INTERVAL = 0.5
 class Show:
     """Runs a plan and shows it: live on a terminal, as plain tables, as a JSON document."""
 
-    def __init__(self, plan: Plan, *, as_json: bool, document: Any) -> None:
+    def __init__(self, plan: Plan, *, as_json: bool, document: Any, folded: bool = False) -> None:
         self._plan = plan
         self._json = as_json
         self._document = document
+        self._folded = folded
         self._previous: Snapshot | None = None
+
+    def prepare(self, prepared: Prepared) -> None:
+        """Trace with this mode."""
+        self._plan = replace(self._plan, prepared=prepared)
+
+    def events(self, found: Sequence[Event]) -> None:
+        """Show events as they come: on stdout, as lines or as JSON objects."""
+        targets = self._plan.prepared.targets if self._plan.prepared else ()
+        if self._json:
+            values = (event_value(event, targets[event.slot].names) for event in found)
+            lines = [json.dumps(value, ensure_ascii=False) for value in values]
+        else:
+            lines = [event_line(event, targets) for event in found]
+        if not emit(lines):
+            raise BrokenPipeError
+        sys.stdout.flush()
 
     def trace(self) -> int:
         """The exit code."""
         plan = self._plan
         if not plan.targets:
             return self._nothing()
-        if sys.stdout.isatty() and not (plan.command or plan.interval or self._json):
+        prepared = plan.prepared
+        quiet = self._json or self._folded or (prepared and prepared.mode.name == "events")
+        if sys.stdout.isatty() and not (plan.command or plan.interval or quiet):
             with ExitStack() as stack:
                 paths = dict.fromkeys(target.file.shown for target in plan.targets)
                 live = _Live(stack, ", ".join(map(escape, paths)))
@@ -59,19 +83,23 @@ class Show:
             complain(line)
 
     def _table(self, snapshot: Snapshot) -> None:
-        if not self._json:
+        if not (self._json or self._folded):
             self._say(interval_lines(self._previous, snapshot, self._plan.top))
         self._previous = snapshot
 
     def _finish(self, report: Report) -> None:
         if self._json or self._document is not None:
             self._write(report)
+        if self._folded:
+            emit(folded_lines(row.hits for row in report.rows))
         if not self._json:
-            self._say(report_lines(report))
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+            self._say(report_lines(report, width=width, most=self._plan.top))
 
     def _say(self, lines: Iterable[str]) -> None:
-        """Lines for the reader: with --output on stderr, stdout is the command's alone."""
-        if self._document is not None:
+        """Lines for the reader: on stderr where stdout is the command's, or for other lines."""
+        events = self._plan.prepared is not None and self._plan.prepared.mode.name == "events"
+        if self._document is not None or self._folded or events:
             sys.stderr.writelines(f"{line}\n" for line in lines)
         elif not emit(lines):
             raise BrokenPipeError

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from symprobe.probe import ProbeTarget, Rejected
 from symprobe.render.text import escape
+from symprobe.render.trace_modes import mode_lines, span_lines
 from symprobe.trace.expect import Outcome
 from symprobe.trace.links import SECONDS_TO_DETACH, Engine
 from symprobe.trace.report import CommandResult, Report, Row
@@ -19,8 +20,11 @@ MOST_REJECTED = 50
 MOST_ALIASES = 3
 
 
-def report_lines(report: Report) -> Iterator[str]:
-    """Per file a table, most calls first; then what was not traced, and the totals."""
+def report_lines(report: Report, *, width: int = 80, most: int | None = None) -> Iterator[str]:
+    """Per file a table, most calls first; what was measured besides, what was not traced, totals.
+
+    width: columns for pictures.  most: values and stacks that are shown of each function.
+    """
     for path, of_file in _by_file(report.rows):
         yield f"{path}:"
         yield f"{'calls':>12} {'calls/s':>11}  function"
@@ -32,6 +36,12 @@ def report_lines(report: Report) -> Iterator[str]:
             yield from _zero_lines(zeros)
     if report.left_out:
         yield f"and {report.left_out} functions with fewer calls (--top)"
+    for row in report.rows:
+        yield from mode_lines(function_name(row.hits.target), row.hits, width, most)
+    if report.spans is not None:
+        yield from span_lines(report.spans, width)
+    if _has_pictures(report):
+        yield ""
     yield from _rejected_lines(report.rejected)
     yield from _total_lines(report)
 
@@ -77,6 +87,11 @@ def interval_lines(previous: Snapshot | None, now: Snapshot, top: int | None) ->
         yield f"{new:>12} {rate:>11}  {function_name(hit.target)}"
 
 
+def _has_pictures(report: Report) -> bool:
+    hits = [row.hits for row in report.rows]
+    return report.spans is not None or any(h.latency or h.values or h.stacks for h in hits)
+
+
 def _number(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -118,6 +133,8 @@ def _total_lines(report: Report) -> Iterator[str]:
     functions = _number(len(report.rows) + report.left_out, "function")
     total = "" if report.left_out else f"{_number(calls, 'call')} of "
     yield f"{total}{functions} in {report.duration:.2f} s ({report.engine})"
+    if report.events is not None:
+        yield f"{_number(report.events, 'event')}, {report.dropped} dropped"
     if report.missed:
         yield f"missed: {report.missed} hits that the kernel did not hand over, the counts are low"
     if report.overflow:

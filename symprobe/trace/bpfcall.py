@@ -16,6 +16,7 @@ from collections.abc import Sequence
 MAP_LOOKUP_ELEM = 1
 MAP_LOOKUP_BATCH = 24
 PROG_LOAD = 5
+RAW_TRACEPOINT_OPEN = 17
 LINK_CREATE = 28
 
 PROG_TYPE_KPROBE = 2
@@ -88,6 +89,15 @@ def link_uprobes(
         pid,
     )
     return _bpf(LINK_CREATE, attr)
+
+
+def open_raw_tracepoint(name: bytes, program: int) -> int:
+    """Run a program at a tracepoint until the file descriptor returned is closed.
+
+    BCC has this too, but for one program a tracepoint only.
+    """
+    text = ctypes.create_string_buffer(name)
+    return _bpf(RAW_TRACEPOINT_OPEN, _Attr("=QI", ctypes.addressof(text), program))
 
 
 _NOTHING = bytes.fromhex("b700000000000000 9500000000000000")

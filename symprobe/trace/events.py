@@ -24,10 +24,10 @@ _HEAD = struct.Struct("=QQIIII16s")
 
 @dataclass(frozen=True)
 class Event:
-    """A call, or with `duration` its return.
+    """A call, or with `duration_ns` its return.
 
-    slot: of its target.  time_ns: since 1970.  duration_ns: from entry to return, None at the
-    entry.  values: parallel to the mode's arguments.
+    slot: the place of its target.  time_ns: since 1970.  duration_ns: from entry to return, None at
+    the entry.  values: the arguments asked for by their labels, the result as `retval`.
     """
 
     slot: int
@@ -36,7 +36,7 @@ class Event:
     pid: int
     tid: int
     comm: str
-    values: tuple[Value, ...]
+    values: dict[str, Value]
 
 
 @dataclass
@@ -58,6 +58,10 @@ class Events(OnlyCalls):
     arguments: tuple[Argument, ...]
     deliver: Callable[[Sequence[Event]], None]
     _reader: _Reader = field(default_factory=_Reader)
+
+    @property
+    def name(self) -> str:
+        return "events"
 
     @property
     def returns(self) -> bool:
@@ -112,17 +116,17 @@ class Events(OnlyCalls):
     def _event(self, record: bytes) -> Event:
         now, begun, slot, tgid, tid, _, comm = _HEAD.unpack_from(record)
         at = _HEAD.size
-        values: list[Value] = []
+        values: dict[str, Value] = {}
         for argument in self.arguments:
             raw, size = int.from_bytes(record[at : at + 8], "little"), _text_bytes(argument)
             at += 8
             if size is None:
-                values.append(argument.type.decode(raw))
+                values[argument.label] = argument.type.decode(raw)
                 continue
             read = int.from_bytes(record[at : at + 8], "little", signed=True)
             text = record[at + 8 : at + 8 + size]
             at += 8 + size
-            values.append(None if read < 0 else argument.type.decode_text(text))
+            values[argument.label] = None if read < 0 else argument.type.decode_text(text)
         return Event(
             slot,
             self._reader.clock + now,
@@ -130,7 +134,7 @@ class Events(OnlyCalls):
             tgid,
             tid,
             comm.split(b"\0", 1)[0].decode("utf-8", "surrogateescape"),
-            tuple(values),
+            values,
         )
 
 

@@ -19,6 +19,10 @@ class Latency(OnlyCalls):
     by: By | None = None
 
     @property
+    def name(self) -> str:
+        return "latency"
+
+    @property
     def returns(self) -> bool:
         return True
 

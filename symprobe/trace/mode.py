@@ -49,6 +49,10 @@ class Mode(Protocol):
     """A way to look at calls."""
 
     @property
+    def name(self) -> str:
+        """One word for it."""
+
+    @property
     def returns(self) -> bool:
         """Whether it looks at calls when they return; a condition on the result can add that."""
 
@@ -89,6 +93,10 @@ class Mode(Protocol):
 
 class OnlyCalls:
     """Nothing but the calls; what other modes have in common with it."""
+
+    @property
+    def name(self) -> str:
+        return "calls"
 
     @property
     def returns(self) -> bool:

@@ -8,7 +8,7 @@ from symprobe.probe import Rejected
 from symprobe.trace.command import Ended
 from symprobe.trace.expect import Outcome
 from symprobe.trace.sites import probe_offset
-from symprobe.trace.snapshot import Hits, Snapshot
+from symprobe.trace.snapshot import Hits, Snapshot, Span
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class Report:
-    """rows: most calls first.  left_out: rows that --top dropped."""
+    """rows: most calls first.  left_out: rows that --top dropped.
+
+    mode: what was looked at (Mode.name).  spans, events: None when not asked for.  dropped:
+    events for which there was no room.
+    """
 
     rows: tuple[Row, ...]
     left_out: int
@@ -53,6 +57,10 @@ class Report:
     engine: str
     command: CommandResult | None = None
     expectations: tuple[Outcome, ...] = ()
+    mode: str = "calls"
+    spans: tuple[Span, ...] | None = None
+    events: int | None = None
+    dropped: int = 0
 
     @property
     def holds(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,10 +16,14 @@ from symprobe.trace.counts import By
 from symprobe.trace.explain import Seen, every_process, look, refused_targets, zero_reasons
 from symprobe.trace.links import Engine
 from symprobe.trace.members import Command, Everyone, Membership, Processes, descendants
+from symprobe.trace.question import Prepared
 from symprobe.trace.report import CommandResult, Report, rows
 from symprobe.trace.session import Tracer
 from symprobe.trace.snapshot import Snapshot
 from symprobe.trace.wait import End, Until, Watch, stop_command
+
+_OFTEN = 0.02
+"""Seconds between two looks at what can't wait for the end (events, processes that may be gone)."""
 
 PATIENCE = 3.0
 """Seconds that a command which outlives its trace is given to act on SIGTERM."""
@@ -31,6 +36,7 @@ class Plan:
     command: run it and trace it with its descendants, all processes with
     everyone; else pids, with their descendants if follow; else all processes.
     expectations: as in trace/expect.py.  strict: fail when a probe is refused.
+    prepared: what to look at besides the calls; its targets are then the ones to probe.
     """
 
     targets: tuple[ProbeTarget, ...]
@@ -50,6 +56,7 @@ class Plan:
     expectations: tuple[str, ...] = ()
     engine: Engine | None = None
     strict: bool = False
+    prepared: Prepared | None = None
 
 
 def run(
@@ -62,7 +69,8 @@ def run(
     Errors: TraceError, TargetError, PatternError (an expectation), all of them
     before the command has begun; it then never runs.
     """
-    expectations = [expect.parse(text, plan.targets) for text in plan.expectations]
+    targets = _targets(plan)
+    expectations = [expect.parse(text, targets) for text in plan.expectations]
     with ExitStack() as stack:
         command = None
         if plan.command:
@@ -74,7 +82,13 @@ def run(
         who = _membership(plan, command)
         tracer = stack.enter_context(
             Tracer(
-                plan.targets, who=who, by=plan.by, exact_entry=plan.exact_entry, engine=plan.engine
+                targets,
+                who=who,
+                by=plan.by,
+                mode=None if plan.prepared is None else plan.prepared.mode,
+                where=None if plan.prepared is None else plan.prepared.where,
+                exact_entry=plan.exact_entry,
+                engine=plan.engine,
             )
         )
         if plan.strict and (plan.rejected or tracer.refused):
@@ -88,7 +102,7 @@ def run(
         if command is not None and stopped:
             stop_command(command, PATIENCE)
         reasons = zero_reasons(snapshot, seen)
-        found, left_out = rows(snapshot, reasons, exact_entry=plan.exact_entry, top=plan.top)
+        found, left_out = rows(snapshot, reasons, exact_entry=tracer.exact_entry, top=plan.top)
         return Report(
             found,
             left_out,
@@ -98,7 +112,11 @@ def run(
             snapshot.overflow,
             tracer.engine,
             None if command is None else CommandResult(plan.command, command.ended, stopped),
-            tuple(expect.judge(expectations, snapshot, refused_targets(plan.targets, snapshot))),
+            tuple(expect.judge(expectations, snapshot, refused_targets(targets, snapshot))),
+            "calls" if plan.prepared is None else plan.prepared.mode.name,
+            snapshot.spans,
+            snapshot.events,
+            snapshot.dropped,
         )
 
 
@@ -111,18 +129,27 @@ def _watch(
 ) -> tuple[End, Snapshot]:
     """Let the command go and wait for the end; why it came, and the numbers of that moment."""
     anyone_left = tracer.anyone_left if plan.pids else None
-    with Watch(Until(plan.seconds, plan.interval, command, anyone_left)) as watch:
+    often = plan.interval if plan.prepared is None else min(_OFTEN, plan.interval or _OFTEN)
+    with Watch(Until(plan.seconds, often, command, anyone_left)) as watch:
         if on_start is not None:
             on_start(tracer)
         if command is not None:
             command.release()
+        following = time.monotonic() + (plan.interval or 0.0)
         for end in watch.wait():
-            snapshot = tracer.snapshot()
             if end is not None:
                 break
-            if on_tick is not None:
-                on_tick(snapshot)
+            tracer.tick()
+            if on_tick is not None and plan.interval and time.monotonic() >= following - 0.001:
+                following += plan.interval
+                on_tick(tracer.snapshot())
+        snapshot = tracer.snapshot()
     return end or End.SIGNAL, snapshot
+
+
+def _targets(plan: Plan) -> tuple[ProbeTarget, ...]:
+    """All that is probed, what ends a span included."""
+    return plan.targets if plan.prepared is None else plan.prepared.targets
 
 
 def _membership(plan: Plan, command: HeldCommand | None) -> Membership:
@@ -140,7 +167,7 @@ def _look(plan: Plan, who: Membership) -> dict[tuple[int, int], Seen]:
     pids = every_process()
     if isinstance(who, Processes):
         pids = [*who.pids, *(descendants(who.pids) if who.follow else ())]
-    return look(((target.inode, target.file) for target in plan.targets), pids)
+    return look(((target.inode, target.file) for target in _targets(plan)), pids)
 
 
 def _merged(

@@ -6,11 +6,13 @@ process or thread. Begun anew, or with its process gone, it stays open: that is 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from symprobe.errors import TraceError
+from symprobe.trace import bccload, bpfcall
 from symprobe.trace.btf import member_offsets
 from symprobe.trace.counts import MOST_GROUPS, By, group_of, key_member
 from symprobe.trace.histogram import WORDS, Histogram
@@ -36,6 +38,11 @@ class Spans(OnlyCalls):
     first_end: int
     by: By | None = None
     in_thread: bool = False
+    _fds: list[int] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return "span"
 
     @property
     def only_entries(self) -> str:
@@ -65,10 +72,15 @@ class Spans(OnlyCalls):
     def start(self, program: Any) -> None:
         if not _offsets():
             return  # without BTF the spans of killed processes are found at the end
+        function = bccload.load_function(program, "on_span_exit", program.RAW_TRACEPOINT)
         try:
-            program.attach_raw_tracepoint(tp=b"sched_process_exit", fn_name=b"on_span_exit")
-        except Exception as error:
+            self._fds.append(bpfcall.open_raw_tracepoint(b"sched_process_exit", function.fd))
+        except OSError as error:
             raise TraceError("the kernel refuses the tracepoint sched_process_exit") from error
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
 
     def read(self, program: Any, setting: Setting) -> Measured:
         size = 16 if self.by is By.COMM else 4

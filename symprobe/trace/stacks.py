@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget
 from symprobe.trace.bpfcall import lookup
+from symprobe.trace.mmaps import MapWatch
 from symprobe.trace.mode import Measured, OnlyCalls, Setting
 from symprobe.trace.program import BpfPart
 from symprobe.trace.snapshot import Stack
@@ -22,19 +22,27 @@ MOST_STACKS = 16384
 MOST_FRAMES = 127
 """PERF_MAX_STACK_DEPTH: include/uapi/linux/perf_event.h."""
 
-_KEY = struct.Struct("=QQIIiI")
-_FRAME = struct.Struct("=i20sQ")
-"""struct bpf_stack_build_id: include/uapi/linux/bpf.h."""
-_EMPTY, _BY_BUILD_ID = 0, 1
+_KEY = struct.Struct("=QIIiI")
+
+
+@dataclass
+class _Names:
+    """What a running trace keeps."""
+
+    maps: MapWatch | None = None
+    symboliser: Symboliser | None = None
 
 
 @dataclass(frozen=True)
 class Stacks(OnlyCalls):
-    """The most frequent stacks.  files: those whose functions may be on them."""
+    """How often which stack of callers has led to each of the targets."""
 
     targets: tuple[ProbeTarget, ...]
-    files: Sequence[FilePath] = ()
-    _symboliser: list[Symboliser] = field(default_factory=list)
+    _names: _Names = field(default_factory=_Names)
+
+    @property
+    def name(self) -> str:
+        return "stacks"
 
     @property
     def exact_entry(self) -> bool:
@@ -47,62 +55,62 @@ class Stacks(OnlyCalls):
     def part(self, setting: Setting) -> BpfPart:
         return BpfPart(("stacks.c",), (("MOST_STACKS", MOST_STACKS),))
 
+    def start(self, program: Any) -> None:
+        self._names.maps = MapWatch()
+        self._names.symboliser = Symboliser(self._names.maps)
+
+    def close(self) -> None:
+        if self._names.maps is not None:
+            self._names.maps.close()
+
     def tick(self, program: Any) -> None:
-        """Processes may end: what they have mapped must be seen before."""
-        names = self._names()
+        """Learn what processes have mapped, while they live."""
+        assert self._names.maps is not None
+        self._names.maps.look()
         for key, _ in entries(program[b"stack_calls"], _KEY.size, 8, MOST_STACKS):
-            pid = _KEY.unpack(key)[3]
-            if not names.knows(pid):
-                names.look(pid)
+            self._names.maps.ask(_KEY.unpack(key)[2])
 
     def read(self, program: Any, setting: Setting) -> Measured:
         self.tick(program)
-        names = self._names()
         found: list[Counter[tuple[Frame, ...]]] = [Counter() for _ in range(setting.targets)]
-        kept: dict[int, list[tuple[int, str, int]]] = {}
+        kept: dict[int, list[int]] = {}
         for key, cell in entries(program[b"stack_calls"], _KEY.size, 8, MOST_STACKS):
-            entry, caller, slot, pid, number, _ = _KEY.unpack(key)
+            caller, slot, pid, number, _ = _KEY.unpack(key)
             if number not in kept:
-                kept[number] = list(_frames(program, number))
-            target = self.targets[slot]
-            bias = entry - target.vaddr
-            frames = [names.at(target.file, target.vaddr) or Frame("", target.file.shown, 0)]
-            rest = kept[number][1:]
-            second = rest[0] if rest else None
-            called_by = _place(names, target, bias, pid, (0, "", caller))
-            if second is None or _place(names, target, bias, pid, second) != called_by:
-                frames.append(called_by)
-            frames += [_place(names, target, bias, pid, each) for each in rest]
-            found[slot][tuple(frames)] += int.from_bytes(cell, "little")
+                kept[number] = _addresses(program, number)
+            frames = (_itself(self.targets[slot]), *self._callers(pid, caller, kept[number][1:]))
+            found[slot][frames] += int.from_bytes(cell, "little")
         stacks = tuple(
             tuple(Stack(count, frames) for frames, count in counter.most_common())
             for counter in found
         )
         return Measured(stacks=stacks, lost=sum(counters(program[b"stacks_lost"], 1)))
 
-    def _names(self) -> Symboliser:
-        if not self._symboliser:
-            files = dict.fromkeys((*(target.file for target in self.targets), *self.files))
-            self._symboliser.append(Symboliser(files))
-        return self._symboliser[0]
+    def _callers(self, pid: int, caller: int, walked: list[int]) -> Iterator[Frame]:
+        """The caller, which is certain, and those behind it as far as the kernel could walk.
+
+        It walks frame pointers: in code without them it soon arrives where no code is.
+        """
+        assert self._names.symboliser is not None
+        # a return address is behind the call, which may be its function's last byte
+        first = self._names.symboliser.frame(pid, caller - 1)
+        yield first or Frame("", "", caller)
+        for address in walked[1:] if walked[:1] == [caller] else walked:
+            frame = self._names.symboliser.frame(pid, address - 1)
+            if frame is None:
+                return
+            yield frame
 
 
-def _frames(program: Any, number: int) -> Iterator[tuple[int, str, int]]:
-    """The frames of a stack as (status, build ID, file offset or address), the innermost first."""
+def _itself(target: ProbeTarget) -> Frame:
+    name, demangled = target.names[0].partition("@")[0], target.demangled[0].partition("@")[0]
+    return Frame(demangled or name, target.file.shown, target.offset)
+
+
+def _addresses(program: Any, number: int) -> list[int]:
+    """The addresses of a stack, the innermost first."""
     if number < 0:
-        return
-    raw = lookup(program[b"stacks"].map_fd, struct.pack("=I", number), _FRAME.size * MOST_FRAMES)
-    for status, identity, place in _FRAME.iter_unpack(raw):
-        if status == _EMPTY:
-            return
-        yield status, identity.hex() if status == _BY_BUILD_ID else "", place
-
-
-def _place(
-    names: Symboliser, target: ProbeTarget, bias: int, pid: int, frame: tuple[int, str, int]
-) -> Frame:
-    """A caller: the return address is behind the call, which may be its function's last byte."""
-    _, identity, place = frame
-    if identity:
-        return names.by_build_id(identity, place - 1)
-    return names.at(target.file, place - 1 - bias) or names.in_process(pid, place - 1)
+        return []
+    raw = lookup(program[b"stacks"].map_fd, struct.pack("=I", number), 8 * MOST_FRAMES)
+    addresses = struct.unpack(f"={MOST_FRAMES}Q", raw)
+    return list(addresses[: addresses.index(0)] if 0 in addresses else addresses)

@@ -24,6 +24,10 @@ class Values(OnlyCalls):
     argument: Argument
 
     @property
+    def name(self) -> str:
+        return "values"
+
+    @property
     def returns(self) -> bool:
         return self.argument.at_return
 

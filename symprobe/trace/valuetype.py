@@ -38,6 +38,13 @@ _SIGNED_SIZES = {1: "char", 2: "short", 4: "int", 8: "long"}
 _UNSIGNED_SIZES = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 
 
+class Address(int):
+    """A number that is shown in hexadecimal."""
+
+    def __str__(self) -> str:
+        return hex(self)
+
+
 @dataclass(frozen=True)
 class ValueType:
     """name: one of those in the help, or one that only debug information gives.
@@ -82,6 +89,8 @@ class ValueType:
             return float(struct.unpack("<d", struct.pack("<Q", raw))[0])
         if self.name == "bool":
             return bool(raw)
+        if self.name in ("hex", "ptr"):
+            return Address(raw)
         return raw - (1 << 64) if self.is_signed and raw >> 63 else raw
 
     def decode_text(self, raw: bytes) -> Value:

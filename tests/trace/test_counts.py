@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from symprobe.model import FilePath
-from symprobe.trace import counts
+from symprobe.trace import tables
 from symprobe.trace.counts import By
 from symprobe.trace.session import Tracer
 from symprobe.trace.tables import possible_cpus
@@ -34,7 +34,7 @@ def test_more_groups_than_the_table_holds(
         def refused(*_: object) -> tuple[bytes, bytes]:
             raise OSError(95, "no batch operations")
 
-        monkeypatch.setattr(counts, "lookup_all", refused)
+        monkeypatch.setattr(tables, "lookup_all", refused)
     counted = compiled("counted.c")
     with (
         waiting(counted, "--wait", "thread", "1009", "5") as process,

@@ -1,15 +1,13 @@
-/* By which stacks of callers a function is reached. Of each frame the kernel gives build ID and
- * file offset, which are known when the process is gone; code without frame pointers ends a stack
- * early, but the return address that the function finds is always the caller's. */
+/* By which stacks of callers a function is reached. The kernel walks frame pointers, which code
+ * may lack; but the return address that the function finds is always its caller's. */
 struct stack_key {
-	u64 entry;
 	u64 caller;
 	u32 slot;
 	u32 tgid;
 	s32 stack; /* negative: the kernel had none */
 	u32 unused;
 };
-BPF_STACK_TRACE_BUILDID(stacks, MOST_STACKS);
+BPF_STACK_TRACE(stacks, MOST_STACKS);
 BPF_HASH(stack_calls, struct stack_key, u64, MOST_STACKS);
 BPF_PERCPU_ARRAY(stacks_lost, u64, 1);
 
@@ -22,10 +20,8 @@ static inline void entered(struct pt_regs *ctx, u32 slot)
 	key.tgid = SHOWN_TGID;
 	key.stack = stacks.get_stackid(ctx, BPF_F_USER_STACK);
 #if defined(__x86_64__)
-	key.entry = ctx->ip;
 	key.caller = on_stack(ctx, 0, IS_32_BIT(ctx) ? 4 : 8);
 #else
-	key.entry = ctx->pc;
 	key.caller = ctx->regs[30];
 #endif
 	u64 *cell = stack_calls.lookup_or_try_init(&key, &zero);
