@@ -63,7 +63,7 @@ class Show:
         if sys.stdout.isatty() and not (plan.command or plan.interval or quiet):
             with ExitStack() as stack:
                 paths = dict.fromkeys(target.file.shown for target in plan.targets)
-                live = _Live(stack, ", ".join(map(escape, paths)))
+                live = _Live(stack, ", ".join(map(escape, paths)), plan)
                 report = run(replace(plan, interval=LIVE_INTERVAL), live.start, live.draw)
         else:
             report = run(plan, self._started, self._table)
@@ -115,13 +115,14 @@ class Show:
 class _Live:
     """The table that is redrawn on a terminal; it is gone when the stack is closed."""
 
-    def __init__(self, stack: ExitStack, title: str) -> None:
+    def __init__(self, stack: ExitStack, title: str, plan: Plan) -> None:
         from rich.live import Live
 
-        from symprobe.render.trace_live import LiveTable
+        from symprobe.render.trace_live import LiveModes, LiveTable
 
         self._stack = stack
-        self._table = LiveTable(title)
+        only_calls = plan.prepared is None or plan.prepared.mode.name == "calls"
+        self._table = LiveTable(title) if only_calls else LiveModes(title, plan.top)
         self._screen = Live(auto_refresh=False, transient=True)
 
     def start(self, tracer: Tracer) -> None:

@@ -44,7 +44,7 @@ _AS_WRITTEN = {
 """GCC's names of base types -> as people write them, and gdb."""
 _BY_NUMBER = {
     1: Encoding.POINTER, 2: Encoding.BOOL, 3: Encoding.STRUCT, 4: Encoding.FLOAT,
-    5: Encoding.SIGNED, 6: Encoding.CHAR, 7: Encoding.UNSIGNED, 8: Encoding.CHAR,
+    5: Encoding.SIGNED, 6: Encoding.CHAR, 7: Encoding.UNSIGNED, 8: Encoding.UNSIGNED,
     9: Encoding.FLOAT, 16: Encoding.CHAR, 17: Encoding.CHAR, 18: Encoding.CHAR,
 }  # fmt: skip
 """DW_ATE_*: address, boolean, complex, float, signed, signed char, unsigned, unsigned char,

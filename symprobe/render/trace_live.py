@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from symprobe.render.trace_modes import mode_lines, span_lines
 from symprobe.render.trace_text import function_name, rate_text
 from symprobe.trace.snapshot import Hits, Snapshot
 
@@ -18,6 +19,28 @@ def sparkline(rates: deque[float], width: int = _HISTORY) -> str:
     most = max(rates, default=0.0)
     bars = "".join(_BARS[round(rate / most * (len(_BARS) - 1))] if most else " " for rate in rates)
     return bars[-width:].rjust(width)
+
+
+class LiveModes:
+    """What a mode has measured so far, of the functions called most: as many lines as fit."""
+
+    def __init__(self, title: str, top: int | None) -> None:
+        self._title = title
+        self._top = top
+
+    def update(self, snapshot: Snapshot, width: int, height: int) -> Any:
+        """The rich text for this moment, for a terminal of that size."""
+        from rich.text import Text
+
+        lines = [self._title, f"{snapshot.calls} calls in {snapshot.duration:.0f} s, Ctrl-C ends"]
+        for hit in sorted(snapshot.hits, key=lambda hit: -hit.calls):
+            lines += mode_lines(function_name(hit.target), hit, width - 1, self._top)
+            if len(lines) > height:
+                break
+        if snapshot.spans is not None:
+            lines += span_lines(snapshot.spans, width - 1)
+        shown = "\n".join(line[: width - 1] for line in lines[: max(1, height - 1)])
+        return Text(shown, no_wrap=True)
 
 
 class LiveTable:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from symprobe.probe import ProbeTarget
 from symprobe.render.text import escape
-from symprobe.render.units import duration, histogram_lines, times_line
+from symprobe.render.units import counted, duration, histogram_lines, times_line
 from symprobe.trace.events import Event
 from symprobe.trace.histogram import Histogram
 from symprobe.trace.snapshot import Group, Hits, Span, Stack, ValueCount
@@ -35,7 +35,7 @@ def span_lines(spans: Sequence[Span], width: int) -> Iterator[str]:
     for span in spans:
         yield ""
         still_open = f", {span.open} not closed" if span.open else ""
-        yield f"{escape(str(span.key))}: {span.count} spans{still_open}"
+        yield f"{escape(str(span.key))}: {counted(span.count, 'span')}{still_open}"
         if span.times is not None:
             yield f"  {times_line(span.times)}"
             yield from histogram_lines(span.times, width)
@@ -81,11 +81,11 @@ def value_text(value: Value) -> str:
 def _latency_lines(name: str, hits: Hits, width: int) -> Iterator[str]:
     for group in hits.by:
         if group.latency is not None:
-            yield from _times(f"{name}, {escape(str(group.key))}", group.latency, None, width)
-    missing = hits.unreturned or None
+            yield from _times(f"{name}, {escape(str(group.key))}", group.latency, 0, width)
+    missing = hits.unreturned or 0
     if hits.latency is None:
         yield ""
-        yield f"{name}: {missing} calls have not returned"
+        yield f"{name}: {counted(missing, 'call')} not returned"
     elif not _all_grouped(hits.by) or missing:
         yield from _times(name, hits.latency, missing, width)
 
@@ -94,9 +94,9 @@ def _all_grouped(groups: Sequence[Group]) -> bool:
     return any(group.latency is not None for group in groups)
 
 
-def _times(name: str, times: Histogram, missing: int | None, width: int) -> Iterator[str]:
+def _times(name: str, times: Histogram, missing: int, width: int) -> Iterator[str]:
     yield ""
-    not_back = f", {missing} calls have not returned" if missing else ""
+    not_back = f", {counted(missing, 'call')} not returned" if missing else ""
     yield f"{name}: {times.count} returned{not_back}"
     yield f"  {times_line(times)}"
     yield from histogram_lines(times, width)
@@ -104,7 +104,7 @@ def _times(name: str, times: Histogram, missing: int | None, width: int) -> Iter
 
 def _value_lines(name: str, values: Sequence[ValueCount], width: int, most: int) -> Iterator[str]:
     yield ""
-    yield f"{name}: {len(values)} different values"
+    yield f"{name}: {counted(len(values), 'different value')}"
     for each in values[:most]:
         yield f"{each.count:>12}  {escape(value_text(each.value))}"
     if len(values) > most:
@@ -123,7 +123,7 @@ def value_histogram(values: Sequence[ValueCount]) -> Histogram | None:
 
 def _stack_lines(name: str, stacks: Sequence[Stack], most: int) -> Iterator[str]:
     yield ""
-    yield f"{name}: {len(stacks)} different stacks"
+    yield f"{name}: {counted(len(stacks), 'different stack')}"
     for stack in stacks[:most]:
         yield f"{stack.count:>12}"
         for frame in stack.frames:

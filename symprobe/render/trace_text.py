@@ -8,6 +8,7 @@ from itertools import groupby
 from symprobe.probe import ProbeTarget, Rejected
 from symprobe.render.text import escape
 from symprobe.render.trace_modes import mode_lines, span_lines
+from symprobe.render.units import counted
 from symprobe.trace.expect import Outcome
 from symprobe.trace.links import SECONDS_TO_DETACH, Engine
 from symprobe.trace.report import CommandResult, Report, Row
@@ -50,7 +51,7 @@ def started_lines(tracer: Tracer, *, quiet: bool) -> Iterator[str]:
     """When all is attached: what to expect (quiet: only what takes long)."""
     number = len(tracer.targets) - len(tracer.refused)
     if not quiet:
-        yield f"tracing {_number(number, 'function')}; Ctrl-C ends"
+        yield f"tracing {counted(number, 'function')}; Ctrl-C ends"
     if tracer.engine is Engine.PERF_EVENT:
         seconds = round(number * SECONDS_TO_DETACH) or 1
         yield (
@@ -92,10 +93,6 @@ def _has_pictures(report: Report) -> bool:
     return report.spans is not None or any(h.latency or h.values or h.stacks for h in hits)
 
 
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _by_file(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     """The rows of each file together; the file with the most called function first."""
     paths = list(dict.fromkeys(row.hits.target.file.shown for row in rows))
@@ -116,7 +113,7 @@ def _row_lines(row: Row) -> Iterator[str]:
 def _zero_lines(zeros: list[Row]) -> Iterator[str]:
     by_reason = sorted(zeros, key=lambda row: row.reason)
     for reason, alike in groupby(by_reason, key=lambda row: row.reason):
-        yield f"{0:>12} {'0.0':>11}  {_number(len(list(alike)), 'function')}  [{escape(reason)}]"
+        yield f"{0:>12} {'0.0':>11}  {counted(len(list(alike)), 'function')}  [{escape(reason)}]"
 
 
 def _rejected_lines(rejected: Sequence[Rejected]) -> Iterator[str]:
@@ -130,11 +127,11 @@ def _rejected_lines(rejected: Sequence[Rejected]) -> Iterator[str]:
 
 def _total_lines(report: Report) -> Iterator[str]:
     calls = sum(row.hits.calls for row in report.rows)
-    functions = _number(len(report.rows) + report.left_out, "function")
-    total = "" if report.left_out else f"{_number(calls, 'call')} of "
+    functions = counted(len(report.rows) + report.left_out, "function")
+    total = "" if report.left_out else f"{counted(calls, 'call')} of "
     yield f"{total}{functions} in {report.duration:.2f} s ({report.engine})"
     if report.events is not None:
-        yield f"{_number(report.events, 'event')}, {report.dropped} dropped"
+        yield f"{counted(report.events, 'event')}, {report.dropped} dropped"
     if report.missed:
         yield f"missed: {report.missed} hits that the kernel did not hand over, the counts are low"
     if report.overflow:

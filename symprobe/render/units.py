@@ -25,6 +25,11 @@ def _three_digits(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def histogram_lines(histogram: Histogram, width: int, *, times: bool = True) -> Iterator[str]:
     """A line a bucket: its range, how many, and a bar, within `width` columns."""
     show = duration if times else str

@@ -54,28 +54,38 @@ def every_process() -> list[int]:
     return [pid for pid in numbers if pid != os.getpid()]
 
 
-def zero_reasons(snapshot: Snapshot, seen: dict[Inode, Seen]) -> dict[int, str]:
-    """For each hit of the snapshot with 0 calls, by its place in hits: the likely reason."""
+def zero_reasons(
+    snapshot: Snapshot, seen: dict[Inode, Seen], *, conditional: bool = False
+) -> dict[int, str]:
+    """For each hit of the snapshot with 0 calls, by its place in hits: the likely reason.
+
+    conditional: only calls that meet a condition were counted.
+    """
+    nothing = "no call met the condition" if conditional else "never called"
     called: set[Inode] = {hit.target.inode for hit in snapshot.hits if hit.calls}
     return {
-        index: _reason(hit.target, snapshot, seen, called)
+        index: _reason(hit.target, snapshot, seen, called, nothing)
         for index, hit in enumerate(snapshot.hits)
         if hit.calls == 0
     }
 
 
 def _reason(
-    target: ProbeTarget, snapshot: Snapshot, seen: dict[Inode, Seen], called: set[Inode]
+    target: ProbeTarget,
+    snapshot: Snapshot,
+    seen: dict[Inode, Seen],
+    called: set[Inode],
+    nothing: str,
 ) -> str:
     inode = target.inode
     loads = snapshot.loads.get(inode)
     there = seen.get(inode, Seen())
     if inode in called:
-        reason = "never called"
+        reason = nothing
     elif loads:
-        reason = f"never called, though {_times(loads)} loaded the file"
+        reason = f"{nothing}, though {_times(loads)} loaded the file"
     elif there.mapped:
-        reason = f"never called, though {_times(there.mapped)} had the file mapped"
+        reason = f"{nothing}, though {_times(there.mapped)} had the file mapped"
     elif there.stranger is not None:
         reason = (
             f"process {there.stranger} has another file of that path, replaced or in another root: "

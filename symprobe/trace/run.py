@@ -21,6 +21,7 @@ from symprobe.trace.report import CommandResult, Report, rows
 from symprobe.trace.session import Tracer
 from symprobe.trace.snapshot import Snapshot
 from symprobe.trace.wait import End, Until, Watch, stop_command
+from symprobe.trace.where import Where
 
 _OFTEN = 0.02
 """Seconds between two looks at what can't wait for the end (events, processes that may be gone)."""
@@ -101,7 +102,8 @@ def run(
         stopped = command is not None and end is not End.COMMAND
         if command is not None and stopped:
             stop_command(command, PATIENCE)
-        reasons = zero_reasons(snapshot, seen)
+        conditional = plan.prepared is not None and plan.prepared.where != Where()
+        reasons = zero_reasons(snapshot, seen, conditional=conditional)
         found, left_out = rows(snapshot, reasons, exact_entry=tracer.exact_entry, top=plan.top)
         return Report(
             found,

@@ -96,7 +96,7 @@ class ValueType:
     def decode_text(self, raw: bytes) -> Value:
         """The value of the bytes that the program has stored."""
         if self.name == "bytes":
-            return raw
+            return raw[: self.size]
         return raw.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 

@@ -96,7 +96,7 @@ def test_every_kind_of_parameter(fixture: Callable[[str], Path]) -> None:
     assert kinds("scalars") == [
         ("char", 1, Encoding.CHAR),
         ("signed char", 1, Encoding.CHAR),
-        ("unsigned char", 1, Encoding.CHAR),
+        ("unsigned char", 1, Encoding.UNSIGNED),
         ("short", 2, Encoding.SIGNED),
         ("unsigned short", 2, Encoding.UNSIGNED),
         ("unsigned int", 4, Encoding.UNSIGNED),
@@ -114,7 +114,7 @@ def test_every_kind_of_parameter(fixture: Callable[[str], Path]) -> None:
         ("_Bool", 1, Encoding.BOOL),
         ("enum colour", 4, Encoding.UNSIGNED),
         ("size_t", 8, Encoding.UNSIGNED),
-        ("uint8_t", 1, Encoding.CHAR),
+        ("uint8_t", 1, Encoding.UNSIGNED),
     ]
     assert kinds("pointers") == [
         ("const char *", 8, Encoding.POINTER),
