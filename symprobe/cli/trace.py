@@ -17,6 +17,7 @@ from symprobe.cli.output import complain
 from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
 from symprobe.cli.trace_ask import Asked
+from symprobe.cli.trace_export import Listener, Published, export_path, listen_address
 from symprobe.cli.trace_show import Show
 from symprobe.errors import FileError, NotFoundError, TargetError
 from symprobe.probe import ProbeTarget, Rejected, Resolution
@@ -121,6 +122,19 @@ def trace(
     output: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the JSON document to FILE.")
     ] = None,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page with tables and pictures.")
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            metavar="openmetrics:FILE", help="Keep FILE up to date, for Prometheus' textfiles."
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="[HOST:]PORT", help="Serve OpenMetrics there; HOST is 127.0.0.1."),
+    ] = None,
 ) -> int:
     """Count the calls of functions, exactly, in live processes; measure and show them.
 
@@ -138,9 +152,13 @@ def trace(
         latency, span, same_thread, events, tuple(arg or ()), retval, values, stack, folded, where
     )
     asked.check(as_json=as_json)
+    metrics = None if export is None else export_path(export)
+    address = None if listen is None else listen_address(listen)
     need_permission()
     with ExitStack() as opened:
         document = None if output is None else opened.enter_context(_opened(output))
+        page = None if html is None else opened.enter_context(_opened(html))
+        listener = None if address is None else _listening(address, by, opened)
         gc.disable()  # targets make no cycles; `*` makes 100,000 of them
         exact = exact_entry or asked.exact_entry
         resolution = _resolve(target, tuple(symbols), pids, exact_entry=exact)
@@ -165,7 +183,14 @@ def trace(
             engine=engine,
             strict=strict,
         )
-        show = Show(plan, as_json=as_json, document=document, folded=folded)
+        show = Show(
+            plan,
+            as_json=as_json,
+            document=document,
+            folded=folded,
+            page=page,
+            published=Published(path=metrics, listener=listener, by=by),
+        )
         if plan.targets and asked.anything:
             question = asked.question(lambda name: _span_ends(target, name, pids))
             show.prepare(prepare(question, plan.targets, by=by, deliver=show.events))
@@ -192,6 +217,14 @@ def _opened(path: str) -> Any:
         return open(path, "w", encoding="utf-8")
     except OSError as error:
         raise FileError(f"can't be written: {error.strerror}", file=path) from error
+
+
+def _listening(address: tuple[str, int], by: By | None, opened: ExitStack) -> Listener:
+    """The server for --listen, until everything that is opened is closed."""
+    listener = Listener(address, by)
+    opened.callback(listener.close)
+    complain(f"metrics: http://{listener.address}/metrics")
+    return listener
 
 
 def _resolve(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 from symprobe.cli.output import complain, emit
+from symprobe.cli.trace_export import Published
+from symprobe.render.html import html_page
 from symprobe.render.json import document
 from symprobe.render.text import escape
 from symprobe.render.trace_json import event_value, report_value
@@ -20,21 +22,35 @@ from symprobe.trace.events import Event
 from symprobe.trace.question import Prepared
 from symprobe.trace.report import Report
 from symprobe.trace.run import Plan, run
+from symprobe.trace.series import SeriesRecorder
 from symprobe.trace.session import Tracer
 from symprobe.trace.snapshot import Snapshot
 
 LIVE_INTERVAL = 0.5
-"""Seconds between two drawings of the live table."""
+"""Seconds between two drawings of the live table, and two looks for pages and metrics."""
 
 
 class Show:
     """Runs a plan and shows it: live on a terminal, as plain tables, as a JSON document."""
 
-    def __init__(self, plan: Plan, *, as_json: bool, document: Any, folded: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        as_json: bool,
+        document: Any = None,
+        folded: bool = False,
+        page: Any = None,
+        published: Published | None = None,
+    ) -> None:
         self._plan = plan
         self._json = as_json
         self._document = document
         self._folded = folded
+        self._page = page
+        self._published = published
+        self._recorder = SeriesRecorder()
+        self._tables = plan.interval is not None
         self._previous: Snapshot | None = None
 
     def prepare(self, prepared: Prepared) -> None:
@@ -60,15 +76,38 @@ class Show:
             return self._nothing()
         prepared = plan.prepared
         quiet = self._json or self._folded or (prepared and prepared.mode.name == "events")
+        watched = self._page is not None or (self._published and self._published.wanted)
         if sys.stdout.isatty() and not (plan.command or plan.interval or quiet):
             with ExitStack() as stack:
                 paths = dict.fromkeys(target.file.shown for target in plan.targets)
                 live = _Live(stack, ", ".join(map(escape, paths)), plan)
-                report = run(replace(plan, interval=LIVE_INTERVAL), live.start, live.draw)
+                report = run(
+                    replace(plan, interval=LIVE_INTERVAL),
+                    live.start,
+                    self._drawn(live),
+                    self._keep,
+                )
         else:
-            report = run(plan, self._started, self._table)
+            interval = plan.interval or (LIVE_INTERVAL if watched else None)
+            report = run(replace(plan, interval=interval), self._started, self._table, self._keep)
         self._finish(report)
         return 0 if report.holds else 1
+
+    def _drawn(self, live: _Live) -> Callable[[Snapshot], None]:
+        """What to do with each snapshot on a terminal."""
+
+        def draw(snapshot: Snapshot) -> None:
+            self._keep(snapshot)
+            live.draw(snapshot)
+
+        return draw
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """For the page and for others: the numbers of this moment."""
+        if self._page is not None:
+            self._recorder.add(snapshot)
+        if self._published is not None:
+            self._published.publish(snapshot)
 
     def _nothing(self) -> int:
         """No SYMBOL became a target: say why, run nothing."""
@@ -83,13 +122,16 @@ class Show:
             complain(line)
 
     def _table(self, snapshot: Snapshot) -> None:
-        if not (self._json or self._folded):
+        self._keep(snapshot)
+        if self._tables and not (self._json or self._folded):
             self._say(interval_lines(self._previous, snapshot, self._plan.top))
         self._previous = snapshot
 
     def _finish(self, report: Report) -> None:
         if self._json or self._document is not None:
             self._write(report)
+        if self._page is not None:
+            self._page.write(html_page(report, self._recorder.series()))
         if self._folded:
             emit(folded_lines(row.hits for row in report.rows))
         if not self._json:

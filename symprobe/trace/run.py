@@ -64,8 +64,11 @@ def run(
     plan: Plan,
     on_start: Callable[[Tracer], None] | None = None,
     on_tick: Callable[[Snapshot], None] | None = None,
+    on_end: Callable[[Snapshot], None] | None = None,
 ) -> Report:
-    """Trace as planned and report. on_start: when all is attached; on_tick: at each interval.
+    """Trace as planned and report.
+
+    on_start: when all is attached; on_tick: at each interval; on_end: with the last numbers.
 
     Errors: TraceError, TargetError, PatternError (an expectation), all of them
     before the command has begun; it then never runs.
@@ -97,6 +100,8 @@ def run(
             raise TraceError(f"{first.name} can't be traced: {first.detail} (--strict)")
         before = _look(plan, who) if plan.pids else {}
         end, snapshot = _watch(plan, tracer, command, on_start, on_tick)
+        if on_end is not None:
+            on_end(snapshot)
         zeros = any(hit.calls == 0 for hit in snapshot.hits)
         seen = _merged(before, _look(plan, who)) if zeros else {}
         stopped = command is not None and end is not End.COMMAND
