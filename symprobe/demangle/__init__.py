@@ -1,9 +1,8 @@
 """Names as people read them: C++ as `nm -C` spells it, Rust without its hash, all others untouched.
 
 C++ (`_Z`, Itanium C++ ABI, and GCC's old `_GLOBAL__I_`): `__cxa_demangle` of libstdc++, the same
-code as libiberty/cp-demangle.c in binutils.  It is called without the wrapper of the `cxxfilt`
-package, which takes twice as long a name and whose import runs `ldconfig` twice (20 ms); cxxfilt
-finds the library where it is not called libstdc++.so.6.
+code as libiberty/cp-demangle.c in binutils.  It is called (cxx.py) without the wrapper of the
+`cxxfilt` package, which takes twice as long a name and whose import runs `ldconfig` twice (20 ms).
 
 Rust (v0 `_R`, and legacy `_ZN…17h<hash>E`): the rustc-demangle crate, which rustc's own tools
 use, by way of `pyderust`.  It bounds its depth and its output by itself.
@@ -25,16 +24,14 @@ import os
 import re
 import select
 import signal
-from collections import deque
 from contextlib import suppress
 from functools import cache
-from itertools import compress, repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-    Cxx = Callable[[Sequence[bytes]], list[str | None]]
+    from symprobe.demangle.cxx import Cxx
 
 GROWTH, GROWTH_FLOOR = 8, 8 << 20
 """A list of names may become GROWTH times as long, or GROWTH_FLOOR characters if that is more:
@@ -48,7 +45,7 @@ _LARGEST_TEXT = 1 << 20  # characters of one name that is not tame
 _STUCK = 5_000  # milliseconds without an answer after which the child is killed
 _LONGEST_NAME = 1024  # bytes: libiberty's own limit, kept whatever the library
 _RUST_LIMIT = 1_000_000  # characters that rustc-demangle writes before it gives up
-_CHUNK = 128  # names between two looks at what is left of the growth
+_CHUNK = 256  # names between two looks at what is left of the growth
 _STARTS = ("_Z", "_R", "_GLOBAL_")
 _FIRST = (*_STARTS, ".", "$")
 _LEGACY_NAME = re.compile(r"_ZN[\w$.:]+", re.ASCII).fullmatch
@@ -60,6 +57,30 @@ _PARAMETER = re.compile(r"T\d*_")
 _PACK_EXPANSION = re.compile(r"Dp|sp")
 _UNRESOLVED_NAME = re.compile(r"sr[0-9a-zCUL]")
 _EXPRESSION = re.compile(r"[AQX]|D[A-Za-z]|Tk")
+
+
+class Allowance:
+    """What the demanglers may still do for one list of names.
+
+    left: characters to write.  deaths: how often a name took longer than LONGEST_CALL.
+    """
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.deaths = 0
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Allowance:
+        return cls(max(GROWTH_FLOOR, GROWTH * sum(map(len, names))))
+
+    @property
+    def used_up(self) -> bool:
+        return self.left <= 0 or self.deaths >= _MOST_DEATHS
+
+    def take(self, text: str | None) -> str | None:
+        if text:
+            self.left -= len(text)
+        return text
 
 
 def is_mangled(name: str) -> bool:
@@ -76,16 +97,16 @@ def demangle(name: str) -> str:
     return demangle_many((name,))[0]
 
 
-def demangle_many(names: Iterable[str]) -> list[str]:
-    """`demangle` for many names, in their order; what exceeds the growth allowed stays raw."""
-    raw = list(names)
-    allowance = _Allowance(max(GROWTH_FLOOR, GROWTH * sum(map(len, raw))))
-    tame = [name.startswith("_Z") and _is_tame(name) for name in raw]
-    quick = iter(_quick_cxx(list(compress(raw, tame)), allowance))
-    result = [(next(quick) or name) if flag else name for name, flag in zip(raw, tame, strict=True)]
-    pairs = enumerate(zip(raw, result, strict=True))
-    others = [i for i, (name, text) in pairs if text is name and name.startswith(_FIRST)]
-    parts = {i: _parts(raw[i]) for i in others}
+def demangle_many(names: Iterable[str], allowance: Allowance | None = None) -> list[str]:
+    """`demangle` for many names, in their order; what exceeds the growth allowed stays raw.
+
+    allowance: of these names; what they took of it is gone afterwards.
+    """
+    result = list(names)
+    if allowance is None:
+        allowance = Allowance.of(result)
+    others = _demangle_tame(result, allowance)
+    parts = {i: _parts(result[i]) for i in others}
     texts = {i: _rust(core, allowance) for i, (_, core, _) in parts.items()}
     rest = [i for i, text in texts.items() if text is None]
     texts.update(zip(rest, _careful_cxx([parts[i][1] for i in rest], allowance), strict=True))
@@ -102,6 +123,8 @@ def _is_tame(name: str) -> bool:
     Three uses of one substitution in the next one triple the text.  A pack expansion multiplies
     its pattern by the pack that a template parameter stands for.
     """
+    if len(name) > _LONGEST_NAME:
+        return False
     if len(name) > 100 and name.count("_") > 16 and len(_REFERENCE.findall(name)) > 15:
         return False
     if ("Dp" in name or "sp" in name) and _PARAMETER.search(name):
@@ -113,31 +136,26 @@ def _is_tame(name: str) -> bool:
     return "17h" not in name or not _LEGACY_HASH.search(name)
 
 
-def _quick_cxx(names: list[str], allowance: _Allowance) -> list[str | None]:
-    """Tame C++ names without prefix or version, at full speed; None: not so, or not taken."""
-    texts: list[str | None] = []
-    cxx = _cxx() if names else None
+def _demangle_tame(names: list[str], allowance: Allowance) -> list[int]:
+    """Put texts in the places of tame C++ names without prefix or version, at full speed; gives
+    the places of the others that a demangler may take.
+
+    Few names at a time, so that they stay in the processor's cache from step to step.
+    """
+    others: list[int] = []
     for start in range(0, len(names), _CHUNK):
-        chunk = names[start : start + _CHUNK]
-        found: list[str | None] = [None] * len(chunk)
-        short = max(map(len, chunk)) <= _LONGEST_NAME
-        if cxx is not None and allowance.left > 0 and short and "\0" not in "".join(chunk):
+        chunk = enumerate(names[start : start + _CHUNK], start)
+        mangled = [pair for pair in chunk if pair[1].startswith(_FIRST)]
+        tame = [pair for pair in mangled if pair[1].startswith("_Z") and _is_tame(pair[1])]
+        cxx = _cxx() if tame and allowance.left > 0 else None
+        if cxx is not None:
             with suppress(UnicodeEncodeError):
-                found = cxx(list(map(str.encode, chunk)))
-        allowance.left -= sum(map(len, filter(None, found)))
-        texts += found
-    return texts
-
-
-class _Allowance:
-    """Characters that the demanglers may still write for one list of names."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self, text: str | None) -> str | None:
-        self.left -= len(text or "")
-        return text
+                encoded = "\0".join([name for _, name in tame]).encode().split(b"\0")
+                if len(encoded) == len(tame):  # else a name holds a NUL
+                    for (i, _), text in zip(tame, cxx.tame(encoded), strict=True):
+                        names[i] = allowance.take(text) or names[i]
+        others += [i for i, name in mangled if names[i] is name]
+    return others
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -148,7 +166,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     return prefix, core, at + version
 
 
-def _rust(name: str, allowance: _Allowance) -> str | None:
+def _rust(name: str, allowance: Allowance) -> str | None:
     """A Rust name, if libiberty would take it for one too: legacy names by their hash."""
     if name.startswith("_R"):
         mangled = name.partition(".")[0]
@@ -175,7 +193,7 @@ def _rustc_demangle() -> Callable[[str], str]:
     return pyderust.demangle
 
 
-def _careful_cxx(names: list[str], allowance: _Allowance) -> list[str | None]:
+def _careful_cxx(names: list[str], allowance: Allowance) -> list[str | None]:
     """C++ names without prefix or version, whatever they hold."""
     texts: list[str | None] = [None] * len(names)
     encoded = [(i, raw) for i, name in enumerate(names) if (raw := _encoded(name))]
@@ -187,16 +205,15 @@ def _careful_cxx(names: list[str], allowance: _Allowance) -> list[str | None]:
         if not _is_tame(names[i]):
             wild.append((i, raw))
         elif allowance.left > 0:
-            texts[i] = allowance.take(cxx([raw])[0])
-    for _ in range(_MOST_DEATHS):
-        if not wild or allowance.left <= 0:
-            break
+            texts[i] = allowance.take(cxx.any(raw))
+    while wild and not allowance.used_up:
         try:
             answers = _in_child(cxx, [raw for _, raw in wild], allowance.left)
         except OSError:  # too many files are open
             break
         for (i, _), text in zip(wild, answers, strict=False):
             texts[i] = allowance.take(text) or None
+        allowance.deaths += len(answers) < len(wild)
         wild = wild[len(answers) + 1 :]  # it died of the next one
     return texts
 
@@ -244,7 +261,7 @@ def _answer(cxx: Cxx, names: list[bytes], largest: int, writer: int) -> None:
     with open(writer, "wb") as pipe:
         for name in names:
             signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_CALL)
-            text = (cxx([name])[0] or "").encode("utf-8", "surrogateescape")
+            text = (cxx.any(name) or "").encode("utf-8", "surrogateescape")
             if len(text) <= min(largest, _LARGEST_TEXT):
                 pipe.write(text)
                 largest -= len(text)
@@ -254,43 +271,6 @@ def _answer(cxx: Cxx, names: list[bytes], largest: int, writer: int) -> None:
 
 @cache
 def _cxx() -> Cxx | None:
-    """The C++ demangler of this machine for several names at once; None when it has none.
+    from symprobe.demangle.cxx import find
 
-    Each name without NUL; None for a name that is not taken.  The results are strings that
-    malloc gave; PyUnicode_FromString copies them faster than ctypes.string_at and decode.
-    PyDLL keeps the interpreter's lock: a call takes a microsecond.
-    """
-    import ctypes
-
-    try:
-        library = ctypes.PyDLL("libstdc++.so.6")
-    except OSError:
-        try:
-            import cxxfilt
-
-            library = ctypes.PyDLL(cxxfilt.find_any_library("stdc++", "c++"))
-        except Exception:  # cxxfilt.LibraryNotFound, or an OSError from its import
-            return None
-    process = ctypes.PyDLL(None)
-    free, to_str = process["free"], process["PyUnicode_FromString"]
-    cxa_demangle = library["__cxa_demangle"]
-    cxa_demangle.argtypes = [ctypes.c_char_p, *[ctypes.c_void_p] * 3]
-    cxa_demangle.restype = ctypes.c_void_p
-    free.argtypes, free.restype = [ctypes.c_void_p], None
-    to_str.argtypes, to_str.restype = [ctypes.c_void_p], ctypes.py_object
-
-    def many(names: Sequence[bytes]) -> list[str | None]:
-        pointers = list(map(cxa_demangle, names, repeat(None), repeat(None), repeat(None)))
-        found = [pointer for pointer in pointers if pointer]
-        try:
-            texts = list(map(to_str, found))
-        except UnicodeDecodeError:
-            texts = [ctypes.string_at(p).decode("utf-8", "surrogateescape") for p in found]
-        finally:
-            deque(map(free, found), maxlen=0)
-        if len(found) == len(names):
-            return texts
-        following = iter(texts)
-        return [next(following) if pointer else None for pointer in pointers]
-
-    return many
+    return find()

@@ -1,0 +1,64 @@
+"""`__cxa_demangle` of this machine's libstdc++, for many names at once.
+
+PyDLL keeps the interpreter's lock: a call takes a microsecond, and threads may share the buffer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from itertools import repeat
+
+_BUFFER = 1 << 20
+"""Bytes for the text of one tame name, which needs a quarter of them at most."""
+
+
+class Cxx:
+    """The demangler. Names without NUL; None for one that is not taken."""
+
+    def __init__(self, library: ctypes.PyDLL) -> None:
+        process = ctypes.PyDLL(None)
+        malloc, self._free = process["malloc"], process["free"]
+        malloc.argtypes, malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
+        self._free.argtypes, self._free.restype = (ctypes.c_void_p,), None
+        # Two objects for one function: what a result is made into belongs to the object.
+        self._into_buffer, self._allocating = library["__cxa_demangle"], library["__cxa_demangle"]
+        for function in (self._into_buffer, self._allocating):
+            function.argtypes = (ctypes.c_char_p, *[ctypes.c_void_p] * 3)
+        self._into_buffer.restype, self._allocating.restype = ctypes.c_char_p, ctypes.c_void_p
+        self._buffer: int = malloc(_BUFFER)
+        self._size = ctypes.c_size_t(_BUFFER)
+
+    def tame(self, names: Sequence[bytes]) -> list[str | None]:
+        """The texts of tame names; the library would free the buffer for one that it can't hold."""
+        size = ctypes.addressof(self._size)
+        buffers = repeat(self._buffer), repeat(size), repeat(None)
+        found: list[bytes | None] = list(map(self._into_buffer, names, *buffers))
+        try:
+            return [text.decode() if text else None for text in found]
+        except UnicodeDecodeError:
+            return [text.decode("utf-8", "surrogateescape") if text else None for text in found]
+
+    def any(self, name: bytes) -> str | None:
+        """The text of one name, however long."""
+        pointer = self._allocating(name, None, None, None)
+        if not pointer:
+            return None
+        try:
+            return ctypes.string_at(pointer).decode("utf-8", "surrogateescape")
+        finally:
+            self._free(pointer)
+
+
+def find() -> Cxx | None:
+    """The C++ demangler of this machine; None when it has none."""
+    try:
+        return Cxx(ctypes.PyDLL("libstdc++.so.6"))
+    except OSError:
+        pass
+    try:
+        import cxxfilt  # finds a library that is not called libstdc++.so.6
+
+        return Cxx(ctypes.PyDLL(cxxfilt.find_any_library("stdc++", "c++")))
+    except Exception:  # cxxfilt.LibraryNotFound, or an OSError from its import
+        return None
