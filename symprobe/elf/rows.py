@@ -4,7 +4,8 @@ Sources: gABI "Symbol Table"; LSB "Symbol Versioning"; the psABI supplements of 
 MIPS (MIPS16, microMIPS), 64-bit PowerPC (function descriptors, local entry points).
 
 Two passes, each a plain loop over 200,000 rows at most: the first gathers what tells rows apart
-(so that a symbol that stands in two tables is demangled and built once), the second builds.
+(so that a symbol that stands in two tables is demangled and built once), the second builds. A
+long listing is written from the rows of the first pass.
 """
 
 from __future__ import annotations
@@ -31,16 +32,18 @@ from symprobe.model import Bind, Kind, Symbol, Visibility
 Demangler = Callable[[list[str]], list[str]]
 Keep = Callable[[str, str], bool]
 
-_Row = tuple[str, "str | None", int, int, int, int, int, bool, tuple[str, ...], bool]
-"""A row before it is a Symbol: name, version, value, size, info (type and binding), section index;
-then what does not tell rows apart: st_other, is its version the default, tables, is the index
-a reserved one."""
+Key = tuple[str, "str | None", int, int, int, int]
+"""What tells rows apart: name, version, value, size, info (type and binding), section index."""
+Rest = tuple[int, bool, tuple[str, ...], bool]
+"""The rest of a row: st_other, is its version the default, tables, is the index a reserved one."""
+Rows = dict[Key, Rest]
+"""Rows before they are Symbols, in the order of the tables."""
 
-_KINDS: tuple[str, ...] = (
+KINDS: tuple[str, ...] = (
     Kind.NOTYPE, Kind.OBJECT, Kind.FUNC, Kind.SECTION, Kind.FILE, Kind.COMMON, Kind.TLS,
     "7", "8", "9", Kind.IFUNC, "11", "12", "13", "14", "15",
 )  # fmt: skip
-_BINDS: tuple[str, ...] = (
+BINDS: tuple[str, ...] = (
     Bind.LOCAL, Bind.GLOBAL, Bind.WEAK, *map(str, range(3, 10)), Bind.UNIQUE,
     *map(str, range(11, 16)),
 )  # fmt: skip
@@ -72,67 +75,70 @@ def symbols_of(
     """
     if not tables:
         return []
-    types = frozenset(i for i, kind in enumerate(_KINDS) if kinds is None or kind in kinds)
-    gathered = _Gathered(types)
-    for table, numbers in tables:
-        gathered.add(table, numbers)
-    rows = gathered.rows
-    names = [row[0] for row in rows]
+    rows = rows_of(tables, kinds)
+    keys, rests = list(rows), list(rows.values())
+    del rows
+    names = [key[0] for key in keys]
     demangled = demangle(names) if demangle is not None else names
     if keep is not None:
         wanted = list(map(keep, names, demangled))
-        rows, demangled = list(compress(rows, wanted)), list(compress(demangled, wanted))
-    return _Builder(tables[0][0].image).build(rows, demangled)
+        keys, rests = list(compress(keys, wanted)), list(compress(rests, wanted))
+        demangled = list(compress(demangled, wanted))
+    return _Builder(tables[0][0].image).build(keys, rests, demangled)
 
 
-class _Gathered:
-    """The rows of one table after the other, each once, of the types (STT_*) that are wanted."""
+def rows_of(
+    tables: Sequence[tuple[SymbolTable, Iterable[int] | None]],
+    kinds: Collection[str] | None = None,
+) -> Rows:
+    """The rows of tables of one image, merged; parameters as for symbols_of."""
+    types = frozenset(i for i, kind in enumerate(KINDS) if kinds is None or kind in kinds)
+    rows: Rows = {}
+    for table, numbers in tables:
+        _add(rows, table, numbers, types)
+    return rows
 
-    def __init__(self, types: Set[int]) -> None:
-        self.rows: list[_Row] = []
-        self._types = types
-        self._first: dict[tuple[str, int], int] = {}
-        """By name and value, where the first such row is: nearly always the only one."""
-        self._others: dict[tuple[object, ...], int] = {}
 
-    def add(self, table: SymbolTable, numbers: Iterable[int] | None) -> None:
-        """Add a table's entries; a row that is there already gets its label."""
-        strings, label, types, rows = table.strings, table.label, self._types, self.rows
-        find, size, own = strings.find, len(strings), (label,)
-        versions = _Versions(table)
-        versym, named, count = versions.numbers, versions.named, len(versions.numbers)
-        marked = not count and b"@" in strings
-        at_first, room = self._first.setdefault, _MOST_NAMES + 4 * size
-        for number, (start, info, other, index, value, length) in table.entries(numbers):
-            if info & 15 not in types:
+def _add(rows: Rows, table: SymbolTable, numbers: Iterable[int] | None, types: Set[int]) -> None:
+    """Add a table's entries; a row that is there already gets its label."""
+    # One character a byte: slices of a str need no decoding, unless they are not ASCII.
+    strings, label = table.strings.decode("latin-1"), table.label
+    find, size, ascii_only = strings.find, len(strings), table.strings.isascii()
+    versym = table.versions.versym if table.versions is not None else array("H")
+    versions, count = _Versions(table), len(versym)
+    marked = not count and "@" in strings
+    room = _MOST_NAMES + 4 * size
+    rests = [(i & 255, bool(i & 256), (label,), bool(i & 512)) for i in range(1024)]
+    for number, (start, info, other, index, value, length) in table.entries(numbers):
+        if info & 15 not in types:
+            continue
+        end = find("\0", start)
+        if end < 0:
+            if not _has_name(table, start):
                 continue
-            end = find(b"\0", start)
-            if end < 0:
-                if not _has_name(table, start):
-                    continue
-                end = size
-            room -= end - start
-            if room < 0:
-                table.image.warn(f"names of .{label} overlap beyond all measure; not all are read")
-                break
-            name = strings[start:end].decode("utf-8", "surrogateescape")
-            version, default = None, False
-            if number < count:
-                version, default = named(versym[number], index != 0, name)
-            elif marked:
-                name, version, default = split_version(name)
-            reserved = index >= SHN_LORESERVE
-            if reserved or not name:
-                name, index, reserved = _extended(table, number, name, info, index)  # noqa: PLW2901
-            row = (name, version, value, length, info, index, other, default, own, reserved)
-            at = at_first((name, value), len(rows))
-            if at < len(rows) and rows[at][:6] != row[:6]:
-                at = self._others.setdefault(row[:6], len(rows))
-            if at == len(rows):
-                rows.append(row)
-            elif label not in rows[at][8]:
-                held = rows[at]
-                rows[at] = (*held[:8], held[8] + own, held[9])
+            end = size
+        room -= end - start
+        if room < 0:
+            table.image.warn(f"names of .{label} overlap beyond all measure; not all are read")
+            break
+        name = strings[start:end]
+        if not ascii_only and not name.isascii():
+            name = name.encode("latin-1").decode("utf-8", "surrogateescape")
+        version, default = None, False
+        if number < count:
+            version, default = versions[versym[number] if index else ~versym[number]]
+            if version == name:  # the symbol that stands for the version itself
+                version, default = None, False
+        elif marked and "@" in name:
+            name, version, default = split_version(name)
+        reserved = index >= SHN_LORESERVE
+        if reserved or not name:
+            name, index, reserved = _extended(table, number, name, info, index)  # noqa: PLW2901
+        key = (name, version, value, length, info, index)
+        rest = rests[other | default << 8 | reserved << 9]
+        held = rows.setdefault(key, rest)
+        if held is not rest and label not in held[2]:
+            rows[key] = (held[0], held[1], (*held[2], label), held[3])
 
 
 def _has_name(table: SymbolTable, start: int) -> bool:
@@ -160,29 +166,24 @@ def _extended(
     return name, index, reserved
 
 
-class _Versions:
-    """The version names of one table's .gnu.version numbers."""
+class _Versions(dict[int, "tuple[str | None, bool]"]):
+    """(version, is it the default one) by the .gnu.version number of an entry that is defined, by
+    the number's complement for one that is not."""
 
     def __init__(self, table: SymbolTable) -> None:
+        super().__init__()
         versions = table.versions
-        self.numbers = versions.versym if versions is not None else array("H")
         self._defined, self._required = versions.names() if versions is not None else ({}, {})
-        self._known: dict[tuple[int, bool], tuple[str | None, bool]] = {}
 
-    def named(self, number: int, defined: bool, name: str) -> tuple[str | None, bool]:
-        """(version, is it the default one) of an entry; none for the symbol that stands for a
-        version itself."""
-        known = self._known.get((number, defined))
-        if known is None:
-            known = self._known[number, defined] = self._find(number, defined)
-        return known if known[0] != name else (None, False)
-
-    def _find(self, number: int, defined: bool) -> tuple[str | None, bool]:
+    def __missing__(self, key: int) -> tuple[str | None, bool]:
+        number = key if key >= 0 else ~key
         plain = number & 0x7FFF
-        if defined and plain in self._defined:
-            return self._defined[plain], not number & HIDDEN
-        # A defined symbol with a required version is a copy relocation's: one @, as nm prints it.
-        return self._required.get(plain) or self._defined.get(plain), False
+        if key >= 0 and plain in self._defined:
+            self[key] = self._defined[plain], not number & HIDDEN
+        else:
+            # A defined symbol with a required version is a copy relocation's: one @, as nm prints.
+            self[key] = self._required.get(plain) or self._defined.get(plain), False
+        return self[key]
 
 
 class _Builder:
@@ -196,18 +197,21 @@ class _Builder:
         self._special = self._odd_is_mode or self._machine == EM_PPC64
         self._labels = ["UND", *(s.name or str(s.number) for s in image.sections[1:])]
 
-    def build(self, rows: Sequence[_Row], demangled: Sequence[str]) -> list[Symbol]:
+    def build(
+        self, keys: Sequence[Key], rests: Sequence[Rest], demangled: Sequence[str]
+    ) -> list[Symbol]:
         """A Symbol for each row."""
         labels, special = self._labels, self._special
         starts, ends, shifts = self._image.load_map
         count, relocatable = len(labels), self._relocatable
         new, symbols = tuple.__new__, []
-        for row, text in zip(rows, demangled, strict=True):
-            name, version, value, size, info, index, other, default, tables, reserved = row
+        for key, rest, text in zip(keys, rests, demangled, strict=True):
+            name, version, value, size, info, index = key
+            other, default, tables, reserved = rest
             section = labels[index] if index < count else self._label(index, reserved)
             vaddr, note = value, ""
             if special and index:
-                vaddr, note = self._adjusted(value, _KINDS[info & 15], other, section)
+                vaddr, note = self._adjusted(value, KINDS[info & 15], other, section)
             offset: int | None = None
             if index and not reserved and info & 15 not in (_STT_FILE, _STT_TLS):
                 if relocatable:
@@ -220,8 +224,8 @@ class _Builder:
                 new(
                     Symbol,
                     (
-                        name, text, version, default, vaddr, size, offset, _KINDS[info & 15],
-                        _BINDS[info >> 4], _VISIBILITIES[other & 3], section, index, index != 0,
+                        name, text, version, default, vaddr, size, offset, KINDS[info & 15],
+                        BINDS[info >> 4], _VISIBILITIES[other & 3], section, index, index != 0,
                         tables, value, note,
                     ),
                 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from symprobe.trace import bccload, bpfcall
-from symprobe.trace.counts import possible_cpus
+from symprobe.trace.tables import possible_cpus
 
 REFUSALS = (bpfcall.ENOTSUPP, errno.ENOEXEC)
 """The kernel's answers to an instruction that it takes no probe on, and to none at all."""

@@ -191,8 +191,11 @@ static int base(struct dl_phdr_info *info, size_t size, void *data) {
 int main(int argc, char **argv) {
   unsigned long bias = 0;
   dl_iterate_phdr(base, &bias);
-  for (int i = 1; i < argc; i++)
-    printf("%s %lx\\n", argv[i], (unsigned long)dlsym(RTLD_DEFAULT, argv[i]) - bias);
+  for (int i = 1; i < argc; i++) {
+    unsigned char *code = dlsym(RTLD_DEFAULT, argv[i]);
+    printf("%s %lx %02x %02x %02x %02x\\n", argv[i], (unsigned long)code - bias, code[0], code[1],
+           code[2], code[3]);
+  }
 }
 """
 
@@ -204,11 +207,15 @@ def test_ifuncs_lead_to_what_the_loader_binds(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-o", tmp_path / "where", source], check=True)
     names = ["strlen", "memcpy", "strchr", "strcasecmp", "wcslen"]
     told = subprocess.run([tmp_path / "where", *names], capture_output=True, text=True, check=True)
-    lands = {n: int(v, 16) for n, v in (line.split() for line in told.stdout.splitlines())}
-    for name in names:
-        target = one("/lib/x86_64-linux-gnu/libc.so.6", name)
+    for name, address, code in (line.split(" ", 2) for line in told.stdout.splitlines()):
+        answer = resolve(Binary("/lib/x86_64-linux-gnu/libc.so.6"), name)
+        if not answer.targets:  # some CPUs get a strchr that begins as the kernel takes no probe
+            assert {r.reason for r in answer.rejected} == {Reason.REFUSED_INSTRUCTION}
+            assert all(code in r.detail for r in answer.rejected)
+            continue
+        (target,) = answer.targets
         assert target.kind == "ifunc"
-        assert target.vaddr == lands[name], name
+        assert target.vaddr == int(address, 16), name
         assert any("IFUNC implementation" in note for note in target.notes)
 
 

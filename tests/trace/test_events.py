@@ -10,8 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
+EVENT = json.loads((SCHEMAS / "trace-event.json").read_text())
+DOCUMENT = json.loads((SCHEMAS / "trace.json").read_text())
 TEXTS = ["alpha", "beta", "gam\x1b[31mma"]
 
 
@@ -26,6 +30,9 @@ def events(*words: object) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
+    for event in lines[:-1][:5]:
+        jsonschema.validate(event, EVENT)
+    jsonschema.validate(lines[-1], DOCUMENT)
     return lines[:-1], lines[-1]
 
 

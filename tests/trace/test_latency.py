@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from symprobe.errors import TraceError
+from symprobe.render.trace_json import report_value
 from symprobe.trace import features
 from symprobe.trace.counts import By
 from symprobe.trace.features import Features
@@ -66,6 +69,9 @@ def test_each_call_is_in_its_bucket_or_the_next(means: str, timed: Path, tmp_pat
     for share in (0.5, 0.9, 0.99):
         truth = own[round(share * len(own)) - 1]
         assert truth / 2 <= times.percentile(share) <= truth * 2
+    document = report_value(traced.report)
+    schema = Path(__file__).parents[2] / "docs" / "schema" / "trace.json"
+    jsonschema.validate({"schema": "symprobe/trace/1", **document}, json.loads(schema.read_text()))
     assert own[0] / 2 <= times.least <= own[0]
     assert own[-1] / 2 <= times.most <= own[-1]
     assert times.least <= times.mean <= times.most

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.conftest import unavailable
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "trace.json").read_text())
 LIVES = {"short": (1.4, 3, 6), "middle": (12, 24, 48, 96), "long": (190, 380, 760, 1500)}
 """ms, far from a power of two of ns on both sides."""
 
@@ -58,6 +60,7 @@ def spans(*words: object) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
+    jsonschema.validate(document, SCHEMA)
     return document
 
 

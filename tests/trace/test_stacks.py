@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 
@@ -48,6 +49,8 @@ def test_names_of_a_stripped_program_come_from_its_debug_file(
 def test_json(compiled: Callable[..., Path]) -> None:
     program = compiled("timed.c", "-fno-omit-frame-pointer")
     document = json.loads(trace(program, "inner", "--stack", "--json", "--", program, "stacks", 5))
+    schema = Path(__file__).parents[2] / "docs" / "schema" / "trace.json"
+    jsonschema.validate(document, json.loads(schema.read_text()))
     (row,) = document["targets"]
     assert sum(stack["count"] for stack in row["stacks"]) == row["calls"] == 15
     first = row["stacks"][0]
