@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import platform
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+import symprobe
 from bench.measure import Comparison
 
 GROUPS = ("ls", "deps", "resolve", "trace_hit", "trace_attach", "contract")
@@ -58,6 +60,8 @@ def main(groups: list[str]) -> None:
         "",
     ]
     print("\n".join(lines))
+    # As for an installed package, even where PYTHONDONTWRITEBYTECODE is set.
+    compileall.compile_dir(Path(symprobe.__file__).parent, quiet=1)
     for group in groups or GROUPS:
         for comparison in import_module(f"bench.{group}").comparisons():
             block = list(table(comparison))

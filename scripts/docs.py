@@ -23,7 +23,7 @@ os.environ["COLUMNS"] = "100"  # what the help is wrapped to, whatever the termi
 
 import typer  # noqa: E402
 
-from symprobe.cli import COMMANDS, app  # noqa: E402
+from symprobe.cli.app import COMMANDS, app  # noqa: E402
 
 _BLOCK = re.compile(
     r"(<!-- help: ?(?P<name>\w*) -->\n+```\w*\n)(?P<text>.*?)(?=^```$)", re.M | re.S

@@ -96,4 +96,6 @@ say "installing symprobe and its Python packages into $venv"
 	say "pip could not install the Python packages: see above"
 	exit 2
 }
+# As for an installed package; with PYTHONDONTWRITEBYTECODE every start would compile all modules.
+"$venv/bin/python" -m compileall -q symprobe
 printf '%s' "$missing" >"$venv/.ready-$list"

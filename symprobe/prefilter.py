@@ -105,15 +105,14 @@ def _vocabulary() -> dict[str, tuple[bytes, ...]]:
 VOCABULARY = _vocabulary()
 """Each word that a demangler writes by itself: the codes of which the mangled name holds one."""
 
-_LEGACY_LETTER = re.compile(
-    rb"\$u0*(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA]|[0-9a-fA-F]{3,})\$"
-)
+# Expressions are compiled when they are first used: most files need few of them.
+_LEGACY_LETTER = rb"\$u0*(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA]|[0-9a-fA-F]{3,})\$"
 _EQUAL = {"i": "\u0130\u0131", "s": "\u017f", "k": "\u212a"}
 """What IGNORECASE takes for an ASCII letter."""
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
-_V0 = re.compile(rb"_R(?:C[su\d]|I[BCIMNXY]|N[A-Za-z][BCIMNXY]|[MX][sBCIMNXY]|Y)")
+_NOT_ASCII = rb"[\x80-\xff]"
+_V0 = rb"_R(?:C[su\d]|I[BCIMNXY]|N[A-Za-z][BCIMNXY]|[MX][sBCIMNXY]|Y)"
 """How each Rust v0 name begins (RFC 2603: `_R` and a path)."""
-_PUNYCODE = re.compile(rb"u\d")
+_PUNYCODE = rb"u\d"
 _HEX_FOLDED = bytes.maketrans(b"45", b"67")
 """Makes the hexadecimal digits of a capital those of its small letter (and some others equal)."""
 
@@ -153,7 +152,7 @@ class Prefilter(NamedTuple):
             _mark(mask, strtab, _matches(_LEGACY_LETTER, strtab))
         if choice.beyond_ascii and not strtab.isascii():
             _mark(mask, strtab, _matches(_NOT_ASCII, strtab))
-        if _V0.search(strtab):
+        if b"_R" in strtab and re.search(_V0, strtab):
             digits = strtab.translate(_HEX_FOLDED) if self.ignore_case else strtab
             for run in choice.rust:
                 _mark(mask, strtab, _finds(digits, run))
@@ -179,8 +178,8 @@ def _finds(text: bytes, part: bytes) -> Iterator[int]:
         at = text.find(part, end)
 
 
-def _matches(expression: re.Pattern[bytes], text: bytes) -> Iterator[int]:
-    return (match.start() for match in expression.finditer(text))
+def _matches(expression: bytes, text: bytes) -> Iterator[int]:
+    return (match.start() for match in re.finditer(expression, text))
 
 
 def _mark(mask: bytearray, strtab: bytes, hits: Iterable[int]) -> None:

@@ -1,7 +1,5 @@
 """Shell completion of symbol names: those of the TARGET typed before."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from symprobe.binary import open_binaries

@@ -1,11 +1,8 @@
 """`symprobe ls`: list symbols."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable
-from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,22 +22,10 @@ from symprobe.target import Target
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-class Table(str, Enum):
-    dynsym = "dynsym"
-    symtab = "symtab"
-    all = "all"
-
-
-class Sort(str, Enum):
-    name = "name"
-    address = "address"
-    size = "size"
-
-
-_ORDERS: dict[Sort, Callable[[Symbol], Any]] = {
-    Sort.name: lambda s: (s.name, s.vaddr),
-    Sort.address: lambda s: (not s.defined, s.vaddr, s.name),
-    Sort.size: lambda s: (s.size, s.vaddr, s.name),
+_ORDERS: dict[str, Callable[[Symbol], Any]] = {
+    "name": lambda s: (s.name, s.vaddr),
+    "address": lambda s: (not s.defined, s.vaddr, s.name),
+    "size": lambda s: (s.size, s.vaddr, s.name),
 }
 
 
@@ -75,8 +60,13 @@ def ls(
         bool | None,
         typer.Option("--defined/--undefined", help="Only symbols defined, or needed, here."),
     ] = None,
-    table: Annotated[Table, typer.Option(help="Which symbol table.")] = Table.all,
-    sort: Annotated[Sort | None, typer.Option(help="Order; the file's own without it.")] = None,
+    table: Annotated[
+        Literal["dynsym", "symtab", "all"], typer.Option(help="Which symbol table.")
+    ] = "all",
+    sort: Annotated[
+        Literal["name", "address", "size"] | None,
+        typer.Option(help="Order; the file's own without it."),
+    ] = None,
     no_demangle: Annotated[bool, typer.Option("--no-demangle", help="Raw names.")] = False,
     count: Annotated[bool, typer.Option("--count", "-c", help="Only the number of rows.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the exit code.")] = False,
@@ -110,7 +100,7 @@ def ls(
                     writer.usdt(found, binary, probes)
                 else:
                     rows = binary.symbols(
-                        wanted, table=table.value, demangle=not no_demangle, kinds=plain
+                        wanted, table=table, demangle=not no_demangle, kinds=plain
                     )
                     rows = _filtered(rows, kinds, defined)
                     if sort is not None:

@@ -17,7 +17,7 @@ HEAVY = {
 
 def loaded(*arguments: str) -> set[str]:
     code = (
-        "import sys; from symprobe.cli import run; code = run(sys.argv[1:]); "
+        "import sys; from symprobe.cli.app import run; code = run(sys.argv[1:]); "
         "sys.stderr.write('\\n'.join(sys.modules)); sys.exit(code)"
     )
     done = subprocess.run(

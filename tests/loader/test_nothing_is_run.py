@@ -20,7 +20,7 @@ _MARK = "/marked-by-the-test"
 _CODE = """
 import os, sys
 import symprobe.cli, symprobe.cli.deps, symprobe.loader.glibc, symprobe.loader.musl
-from symprobe.cli import run
+from symprobe.cli.app import run
 mark = "/marked" + "-by-the-test"  # not as one word: the log shows this text too
 os.access(mark, 0)
 code = run(sys.argv[1:])
