@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from symprobe.cli import options as opt
 from symprobe.cli.output import emit
 from symprobe.cli.targets import target
 from symprobe.contract.diff import diff
@@ -22,13 +23,10 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
-@app.command(
-    name="diff",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(name="diff", cls=opt.Command)
 def diff_command(
-    old: Annotated[str, typer.Argument(help="Path, name, pid:N or pid:N:LIBRARY.")],
-    new: Annotated[str, typer.Argument(help="The same of the newer build.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Path, name, pid:N or pid:N:LIBRARY.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same of the newer build.")],
     report_format: Annotated[Format, typer.Option("--format", help="Of the answer.")] = Format.text,
     as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
 ) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from symprobe.cli import options as opt
 from symprobe.cli.output import emit
 from symprobe.render.json import document
 from symprobe.render.trace_doctor import check_lines, check_value
@@ -14,11 +13,9 @@ from symprobe.trace.doctor import examine
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(cls=opt.Command)
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: opt.AsJson = False,
 ) -> int:
     """Tell whether this machine can trace: each requirement, what was found, what mends it.
 

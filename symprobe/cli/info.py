@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.targets import target
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
@@ -17,18 +18,11 @@ from symprobe.render.json import document
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(cls=opt.Command)
 def info(
-    targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET...", help="Path, name, pid:N or pid:N:LIBRARY.")
-    ],
-    debug_root: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    targets: opt.Targets,
+    debug_root: opt.DebugRoots = None,
+    as_json: opt.AsJson = False,
 ) -> int:
     """Say what files are: static or dynamic, with the evidence; architecture, names, hardening.
 
