@@ -9,24 +9,24 @@ from typing import Annotated
 import typer
 
 from symprobe.binary import Binary
+from symprobe.cli import options as opt
 from symprobe.cli.complete import symbol_names
 from symprobe.cli.output import complain, emit
 from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
+from symprobe.probe import Resolution
 from symprobe.render.resolve import rejected_line, resolution_lines, resolution_value
 from symprobe.resolve import Options, resolve
 from symprobe.resolve.emit import Emission, Tool, emit_all
+from symprobe.target import Target
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(
-    name="resolve",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(name="resolve", cls=opt.Command)
 def resolve_command(
-    target: Annotated[str, typer.Argument(help="Path, name, pid:N or pid:N:LIBRARY.")],
+    target: opt.Target,
     symbols: Annotated[
         list[str],
         typer.Argument(
@@ -50,11 +50,8 @@ def resolve_command(
     no_source: Annotated[
         bool, typer.Option("--no-source", help="Nothing from debug information (DWARF).")
     ] = False,
-    debug_root: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    debug_root: opt.DebugRoots = None,
+    as_json: opt.AsJson = False,
 ) -> int:
     """Say where probes on functions go: file and offset, under all their names, or why not.
 
@@ -76,19 +73,26 @@ def resolve_command(
         answer = with_source(answer, found.file, roots)
     for clause in binary.warnings:
         complain(f"{binary.path.shown}: warning: {clause}")
-    emissions = emit_all(answer.targets, tool) if tool is not None else []
+    emissions = None if tool is None else emit_all(answer.targets, tool)
+    _show(answer, emissions, found, as_json=as_json)
+    inexpressible = emissions is not None and not all(emission.lines for emission in emissions)
+    return 1 if answer.unmatched or inexpressible else 0
+
+
+def _show(
+    answer: Resolution, emissions: Sequence[Emission] | None, found: Target, *, as_json: bool
+) -> None:
+    """emissions: the targets as probes of another tool, None when that was not asked for."""
     if as_json:
         from symprobe.render.json import document
 
-        emit([document("resolve", resolution_value(answer, emissions))])
-    elif tool is not None:
+        emit([document("resolve", resolution_value(answer, emissions or ()))])
+    elif emissions is not None:
         _paste(emissions)
         for rejected in answer.rejected:
             complain(rejected_line(rejected))
     else:
         emit(resolution_lines(answer, found.links, found.file.shown))
-    inexpressible = tool is not None and not all(emission.lines for emission in emissions)
-    return 1 if answer.unmatched or inexpressible else 0
 
 
 def _paste(emissions: Sequence[Emission]) -> None:
