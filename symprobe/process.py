@@ -126,6 +126,16 @@ def _through_root(pid: int, shown: str, link: str) -> FilePath:
     return FilePath(inside if same else link, shown)
 
 
+def environment(pid: int) -> dict[str, str]:
+    """What the process was started with; nothing when that is not ours to read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            pairs = file.read().decode("utf-8", "surrogateescape").split("\0")
+    except OSError:
+        return {}
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
 def process_error(pid: int, error: OSError) -> TargetError:
     """What an OSError on /proc/N means for the reader."""
     file = f"pid:{pid}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.targets import target
 from symprobe.errors import NotFoundError, PatternError, SymprobeError
@@ -64,13 +65,9 @@ class Answer(NamedTuple):
         )
 
 
-@app.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(cls=opt.Command)
 def deps(
-    targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET...", help="Path, name, pid:N or pid:N:LIBRARY.")
-    ],
+    targets: opt.Targets,
     tree: Annotated[bool, typer.Option("--tree", help="Who needs whom, indented.")] = False,
     dot: Annotated[bool, typer.Option("--dot", help="A graph for graphviz.")] = False,
     root: Annotated[
@@ -107,7 +104,7 @@ def deps(
     follow: Annotated[
         bool, typer.Option("--follow", help="Of a script, show its interpreter.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: opt.AsJson = False,
 ) -> int:
     """Show what the dynamic loader would load, in its order, and how each library is found.
 
@@ -118,7 +115,12 @@ def deps(
         tree, dot, root, library_path, preload, _levels(hwcaps), secure, show_unresolved, why,
         who, follow,
     )  # fmt: skip
-    session = Session(root, options.hwcaps)
+    return _told(targets, options, as_json=as_json)
+
+
+def _told(targets: list[str], options: Options, *, as_json: bool) -> int:
+    """Answer for each target; the exit code."""
+    session = Session(options.root, options.hwcaps)
     values: list[dict[str, Any]] = []
     code = 0
     for text in targets:
@@ -209,14 +211,14 @@ def _of_process(found: Target, pid: int, options: Options) -> tuple[DependencyGr
     """What the files on disk would give the process now, and what it has mapped. Its own
     environment counts, not ours."""
     from symprobe.loader.mapped import MappedFile, compare
-    from symprobe.process import mapping_file, mappings
+    from symprobe.process import environment, mapping_file, mappings
 
-    environment = _environment(pid)
+    started_with = environment(pid)
     session = Session(f"/proc/{pid}/root", options.hwcaps)
     graph = dependency_graph(
         found.file,
-        library_path=options.library_path or environment.get("LD_LIBRARY_PATH"),
-        preload=options.preload or environment.get("LD_PRELOAD"),
+        library_path=options.library_path or started_with.get("LD_LIBRARY_PATH"),
+        preload=options.preload or started_with.get("LD_PRELOAD"),
         secure=options.secure,
         session=session,
     )
@@ -232,16 +234,6 @@ def _of_process(found: Target, pid: int, options: Options) -> tuple[DependencyGr
                 inode = mapping.inode
             files[mapping.path] = MappedFile(mapping.path, inode, mapping.deleted)
     return graph, compare(graph, list(files.values()))
-
-
-def _environment(pid: int) -> dict[str, str]:
-    """What the process was started with; nothing when that is not ours to read."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            pairs = file.read().decode("utf-8", "surrogateescape").split("\0")
-    except OSError:
-        return {}
-    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
 def _asked(answer: Answer, options: Options) -> Answer:
