@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from symprobe.binary import Binary, open_binaries
+from symprobe.cli import options as opt
 from symprobe.cli.complete import symbol_names
 from symprobe.cli.output import complain, emit
 from symprobe.cli.targets import target
@@ -29,33 +30,33 @@ _ORDERS: dict[str, Callable[[Symbol], Any]] = {
 }
 
 
-@app.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+_Pattern = Annotated[
+    str | None,
+    typer.Option(
+        "--grep",
+        "-g",
+        metavar="RE",
+        autocompletion=symbol_names,
+        help="Only names (raw or demangled) in which this regular expression is found; "
+        "with an @ in it, also names with their version.",
+    ),
+]
+_KindNames = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND,...",
+        help="Only func, object, ifunc, tls, notype, common, section, file, or a number.",
+    ),
+]
+
+
+@app.command(cls=opt.Command)
 def ls(
-    targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET...", help="Path, name, pid:N or pid:N:LIBRARY.")
-    ],
-    grep: Annotated[
-        str | None,
-        typer.Option(
-            "--grep",
-            "-g",
-            metavar="RE",
-            autocompletion=symbol_names,
-            help="Only names (raw or demangled) in which this regular expression is found; "
-            "with an @ in it, also names with their version.",
-        ),
-    ] = None,
+    targets: opt.Targets,
+    grep: _Pattern = None,
     ignore_case: Annotated[bool, typer.Option("-i", "--ignore-case")] = False,
     fixed: Annotated[bool, typer.Option("-F", "--fixed-strings", help="RE is plain text.")] = False,
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND,...",
-            help="Only func, object, ifunc, tls, notype, common, section, file, or a number.",
-        ),
-    ] = None,
+    kind: _KindNames = None,
     defined: Annotated[
         bool | None,
         typer.Option("--defined/--undefined", help="Only symbols defined, or needed, here."),
@@ -71,14 +72,11 @@ def ls(
     count: Annotated[bool, typer.Option("--count", "-c", help="Only the number of rows.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the exit code.")] = False,
     usdt: Annotated[bool, typer.Option(help="USDT probes instead of symbols.")] = False,
-    debug_root: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
-    ] = None,
+    debug_root: opt.DebugRoots = None,
     no_debug: Annotated[
         bool, typer.Option("--no-debug", help="No names from separate debug files.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: opt.AsJson = False,
 ) -> int:
     """List the symbols of ELF files, dynamic and static tables merged.
 
