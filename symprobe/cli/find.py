@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.progress import progress
 from symprobe.contract.find import find
@@ -21,27 +22,28 @@ from symprobe.render.find import hit_lines, hit_value
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(
-    name="find",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+_SymbolAndPaths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SYMBOL PATH...",
+        help="Name, NAME@VERSION, glob or /regex/; then files and directories.",
+    ),
+]
+_MoreSymbols = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--symbol",
+        "-e",
+        metavar="SYMBOL",
+        help="Look for this one (repeatable); then all arguments are PATHs.",
+    ),
+]
+
+
+@app.command(name="find", cls=opt.Command)
 def find_command(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SYMBOL PATH...",
-            help="Name, NAME@VERSION, glob or /regex/; then files and directories.",
-        ),
-    ],
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--symbol",
-            "-e",
-            metavar="SYMBOL",
-            help="Look for this one (repeatable); then all arguments are PATHs.",
-        ),
-    ] = None,
+    arguments: _SymbolAndPaths,
+    symbol: _MoreSymbols = None,
     defines: Annotated[bool, typer.Option("--defines", help="Only who defines it.")] = False,
     imports: Annotated[bool, typer.Option("--imports", help="Only who imports it.")] = False,
     all_tables: Annotated[
@@ -64,11 +66,9 @@ def find_command(
         str | None,
         typer.Option(metavar="FILE", help="Write a Parquet table (needs pyarrow) instead of text."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: opt.AsJson = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the exit code.")] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Processes; one a processor without it.")
-    ] = None,
+    jobs: opt.Jobs = None,
 ) -> int:
     """Say which files below PATHs define a symbol and which import it, as they are found.
 
