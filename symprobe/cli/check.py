@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Annotated
 
 import typer
 
+from symprobe.cli import check_ask as ask
+from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.progress import progress
 from symprobe.cli.targets import target
 from symprobe.contract.check import Candidate, Candidates, Report, check, unmatched
 from symprobe.contract.contractfile import Clause, contract_lines, read_contract
-from symprobe.contract.rules import Rule, RuleKind, hardening_rules, make_rule
 from symprobe.contract.subject import Subject, Surroundings
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.errors import PatternError, SymprobeError
@@ -32,69 +33,23 @@ class Format(str, Enum):
     github = "github"
 
 
-@app.command(
-    name="check",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(name="check", cls=opt.Command)
 def check_command(
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TARGET...",
-            help="Path, name, directory (every ELF file below) or glob. Default with --contract: "
-            "the directory of the contract.",
-        ),
-    ] = None,
-    require: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SYMBOL", help="Is defined and exported. Repeatable, as most are."),
-    ] = None,
-    forbid: Annotated[
-        list[str] | None, typer.Option(metavar="SYMBOL", help="Is neither exported nor imported.")
-    ] = None,
-    imported: Annotated[
-        bool, typer.Option("--imported", help="--require and --forbid are about imports.")
-    ] = False,
-    exported: Annotated[
-        bool, typer.Option("--exported", help="--forbid is about exports.")
-    ] = False,
-    max_version: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VERSION", help="No newer one is required: GLIBC_2.31."),
-    ] = None,
-    no_missing: Annotated[
-        bool, typer.Option("--no-missing", help="The loader finds all libraries and versions.")
-    ] = False,
-    no_unresolved: Annotated[
-        bool, typer.Option("--no-unresolved", help="Some library defines every symbol.")
-    ] = False,
-    linkage: Annotated[
-        str | None,
-        typer.Option(metavar="KIND,...", help="static, static-pie, dynamic-pie, ... (see info)."),
-    ] = None,
-    hardening: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WORD,...",
-            help="relro (full), partial-relro, nx, pie, canary, fortify, ibt, shstk, bti, pac, "
-            "no-textrel.",
-        ),
-    ] = None,
-    soname: Annotated[str | None, typer.Option(metavar="NAME")] = None,
-    no_rpath: Annotated[
-        bool, typer.Option("--no-rpath", help="Neither RPATH nor RUNPATH.")
-    ] = False,
-    probe: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SYMBOL", help="A probe has a place, and no copy is inlined."),
-    ] = None,
-    contract: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Rules from a TOML contract.")
-    ] = None,
-    write_contract: Annotated[
-        bool,
-        typer.Option("--write-contract", help="Print a contract that says what TARGETs are now."),
-    ] = False,
+    targets: ask.Targets = None,
+    require: ask.Require = None,
+    forbid: ask.Forbid = None,
+    imported: ask.Imported = False,
+    exported: ask.Exported = False,
+    max_version: ask.MaxVersion = None,
+    no_missing: ask.NoMissing = False,
+    no_unresolved: ask.NoUnresolved = False,
+    linkage: ask.Linkages = None,
+    hardening: ask.Hardening = None,
+    soname: ask.Soname = None,
+    no_rpath: ask.NoRpath = False,
+    probe: ask.Probe = None,
+    contract: ask.Contracts = None,
+    write_contract: ask.WriteContract = False,
     report_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.text,
     as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
     output: Annotated[
@@ -104,40 +59,28 @@ def check_command(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also what holds, with the reason.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Processes; one a processor without it.")
-    ] = None,
+    jobs: opt.Jobs = None,
     library_path: Annotated[
         str | None, typer.Option(metavar="PATH", help="Instead of LD_LIBRARY_PATH.")
     ] = None,
     root: Annotated[
         str, typer.Option(metavar="DIR", help="What is / for the loader (--no-missing).")
     ] = "",
-    debug_root: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Also look for separate debug files below DIR."),
-    ] = None,
+    debug_root: opt.DebugRoots = None,
 ) -> int:
     """Check that files hold what was promised: a gate for pipelines.
 
     Exit code 0: everything holds; 1: a rule is broken; 2: something could not be checked.
     """
-    around = Surroundings(
-        library_path=os.environ.get("LD_LIBRARY_PATH") if library_path is None else library_path,
-        preload=os.environ.get("LD_PRELOAD") if library_path is None else None,
-        root=root,
-        debug_roots=(*(debug_root or ()), *DEFAULT_DEBUG_ROOTS),
-    )
+    asked = ask.Asked(
+        require or (), forbid or (), imported, exported, max_version or (), no_missing,
+        no_unresolved, linkage, hardening, soname, no_rpath, probe or (),
+    )  # fmt: skip
+    around = _surroundings(library_path, root, debug_root or ())
     found = _candidates(targets or [os.path.dirname(c) or "." for c in contract or ()])
     if write_contract:
         return _write_contract(found, around)
-    rules = _rules(require, forbid, imported, exported, max_version, probe)
-    rules += [make_rule(RuleKind.NO_MISSING)] if no_missing else []
-    rules += [make_rule(RuleKind.NO_UNRESOLVED)] if no_unresolved else []
-    rules += [make_rule(RuleKind.LINKAGE, linkage)] if linkage is not None else []
-    rules += hardening_rules(hardening) if hardening is not None else []
-    rules += [make_rule(RuleKind.SONAME, soname)] if soname is not None else []
-    rules += [make_rule(RuleKind.NO_RPATH)] if no_rpath else []
+    rules = asked.rules()
     clauses = [clause for path in contract or () for clause in read_contract(path)]
     if not rules and not clauses:
         raise PatternError("no rule given", next_step="see 'symprobe check --help'")
@@ -147,6 +90,15 @@ def check_command(
     return 2 if report.errors else 0 if report.held else 1
 
 
+def _surroundings(library_path: str | None, root: str, debug_roots: Sequence[str]) -> Surroundings:
+    return Surroundings(
+        library_path=os.environ.get("LD_LIBRARY_PATH") if library_path is None else library_path,
+        preload=os.environ.get("LD_PRELOAD") if library_path is None else None,
+        root=root,
+        debug_roots=(*debug_roots, *DEFAULT_DEBUG_ROOTS),
+    )
+
+
 def _candidates(texts: list[str]) -> Candidates:
     found = Candidates()
     if not texts:
@@ -154,29 +106,6 @@ def _candidates(texts: list[str]) -> Candidates:
     for text in texts:
         found.add(text, lambda text: target(text).file)
     return found
-
-
-def _rules(
-    require: list[str] | None,
-    forbid: list[str] | None,
-    imported: bool,
-    exported: bool,
-    max_version: list[str] | None,
-    probe: list[str] | None,
-) -> list[Rule]:
-    if imported and exported:
-        raise PatternError("--imported and --exported exclude each other")
-    required = RuleKind.REQUIRE_IMPORTED if imported else RuleKind.REQUIRE
-    forbidden = RuleKind.FORBID
-    if imported or exported:
-        forbidden = RuleKind.FORBID_IMPORTED if imported else RuleKind.FORBID_EXPORTED
-    kinds = (
-        (required, require),
-        (forbidden, forbid),
-        (RuleKind.MAX_VERSION, max_version),
-        (RuleKind.PROBE, probe),
-    )
-    return [make_rule(kind, value) for kind, values in kinds for value in values or ()]
 
 
 def _report(
