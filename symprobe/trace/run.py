@@ -107,24 +107,38 @@ def run(
         stopped = command is not None and end is not End.COMMAND
         if command is not None and stopped:
             stop_command(command, PATIENCE)
-        conditional = plan.prepared is not None and plan.prepared.where != Where()
-        reasons = zero_reasons(snapshot, seen, conditional=conditional)
-        found, left_out = rows(snapshot, reasons, exact_entry=tracer.exact_entry, top=plan.top)
-        return Report(
-            found,
-            left_out,
-            (*plan.rejected, *tracer.refused),
-            snapshot.duration,
-            snapshot.missed,
-            snapshot.overflow,
-            tracer.engine,
-            None if command is None else CommandResult(plan.command, command.ended, stopped),
-            tuple(expect.judge(expectations, snapshot, refused_targets(targets, snapshot))),
-            "calls" if plan.prepared is None else plan.prepared.mode.name,
-            snapshot.spans,
-            snapshot.events,
-            snapshot.dropped,
-        )
+        result = None if command is None else CommandResult(plan.command, command.ended, stopped)
+        judged = expect.judge(expectations, snapshot, refused_targets(targets, snapshot))
+        return _report(plan, tracer, snapshot, seen, result, tuple(judged))
+
+
+def _report(
+    plan: Plan,
+    tracer: Tracer,
+    snapshot: Snapshot,
+    seen: dict[tuple[int, int], Seen],
+    command: CommandResult | None,
+    expectations: tuple[expect.Outcome, ...],
+) -> Report:
+    """The numbers with their reasons. seen: who had which file mapped, by inode."""
+    conditional = plan.prepared is not None and plan.prepared.where != Where()
+    reasons = zero_reasons(snapshot, seen, conditional=conditional)
+    found, left_out = rows(snapshot, reasons, exact_entry=tracer.exact_entry, top=plan.top)
+    return Report(
+        found,
+        left_out,
+        (*plan.rejected, *tracer.refused),
+        snapshot.duration,
+        snapshot.missed,
+        snapshot.overflow,
+        tracer.engine,
+        command,
+        expectations,
+        "calls" if plan.prepared is None else plan.prepared.mode.name,
+        snapshot.spans,
+        snapshot.events,
+        snapshot.dropped,
+    )
 
 
 def _watch(
