@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import ExitStack
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
 from symprobe.binary import Binary
+from symprobe.cli import options as opt
 from symprobe.cli import trace_ask as ask
-from symprobe.cli.complete import symbol_names
 from symprobe.cli.output import complain
 from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
@@ -24,7 +24,6 @@ from symprobe.probe import ProbeTarget, Rejected, Resolution
 from symprobe.resolve import Options, resolve
 from symprobe.target import Target
 from symprobe.trace.counts import By
-from symprobe.trace.links import Engine
 from symprobe.trace.privileges import need_permission
 from symprobe.trace.question import prepare
 from symprobe.trace.run import Plan, invoking_user
@@ -35,7 +34,7 @@ _COMMAND = "symprobe.trace.command"
 """Where the arguments behind `--` wait, in the context's meta."""
 
 
-class _WithCommand(TyperCommand):
+class _WithCommand(opt.Command):
     """Keeps what stands behind `--` from being taken for SYMBOLs."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -49,51 +48,19 @@ class _WithCommand(TyperCommand):
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND ...]"]
 
 
-@app.command(
-    cls=_WithCommand,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@app.command(cls=_WithCommand)
 def trace(
     ctx: typer.Context,
-    target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="Path, name, pid:N or pid:N:LIBRARY.")
-    ],
-    symbols: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SYMBOL...",
-            autocompletion=symbol_names,
-            help="Name, NAME@VERSION, glob, /regex/, NAME+0xOFFSET or 0xADDRESS.",
-        ),
-    ],
-    pid: Annotated[
-        list[int] | None,
-        typer.Option("-p", "--pid", metavar="PID", help="Only this process; repeatable."),
-    ] = None,
-    no_follow: Annotated[
-        bool, typer.Option("--no-follow", help="With -p: not its children.")
-    ] = False,
-    everyone: Annotated[
-        bool, typer.Option("--all", help="With a command: count in every process meanwhile.")
-    ] = False,
-    duration: Annotated[
-        float | None,
-        typer.Option("-d", "--duration", min=0.0, metavar="SECONDS", help="End after so long."),
-    ] = None,
-    interval: Annotated[
-        float | None,
-        typer.Option("-i", "--interval", min=0.01, metavar="SECONDS", help="A table each time."),
-    ] = None,
-    by: Annotated[By | None, typer.Option(help="Group the calls of each function.")] = None,
-    top: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the N functions called most.")
-    ] = None,
-    expect: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="EXPR", help="NAME OP NUMBER or NAME OP NAME over the calls: exit 1 if false."
-        ),
-    ] = None,
+    target: opt.Target,
+    symbols: ask.Symbols,
+    pid: ask.Pids = None,
+    no_follow: ask.NoFollow = False,
+    everyone: ask.Everyone = False,
+    duration: ask.Duration = None,
+    interval: ask.Interval = None,
+    by: ask.GroupBy = None,
+    top: ask.Top = None,
+    expect: ask.Expect = None,
     latency: ask.Latency = False,
     span: ask.Span = None,
     same_thread: ask.SameThread = False,
@@ -104,37 +71,15 @@ def trace(
     where: ask.Where = None,
     stack: ask.Stack = False,
     folded: ask.Folded = False,
-    exact_entry: Annotated[
-        bool, typer.Option("--exact-entry", help="Probe the first byte, whatever it costs.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail when a function can't be traced.")
-    ] = False,
-    as_root: Annotated[
-        bool, typer.Option("--as-root", help="Under sudo: run the command as root too.")
-    ] = False,
-    engine: Annotated[
-        Engine | None, typer.Option(help="How probes are put in; the kernel's best without it.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document; a command's stdout goes to stderr.")
-    ] = False,
-    output: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the JSON document to FILE.")
-    ] = None,
-    html: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a page with tables and pictures.")
-    ] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(
-            metavar="openmetrics:FILE", help="Keep FILE up to date, for Prometheus' textfiles."
-        ),
-    ] = None,
-    listen: Annotated[
-        str | None,
-        typer.Option(metavar="[HOST:]PORT", help="Serve OpenMetrics there; HOST is 127.0.0.1."),
-    ] = None,
+    exact_entry: opt.ExactEntry = False,
+    strict: ask.Strict = False,
+    as_root: ask.AsRoot = False,
+    engine: ask.ChosenEngine = None,
+    as_json: ask.AsJson = False,
+    output: ask.Output = None,
+    html: ask.Html = None,
+    export: ask.Export = None,
+    listen: ask.Listen = None,
 ) -> int:
     """Count the calls of functions, exactly, in live processes; measure and show them.
 
@@ -152,48 +97,42 @@ def trace(
         latency, span, same_thread, events, tuple(arg or ()), retval, values, stack, folded, where
     )
     asked.check(as_json=as_json)
-    metrics = None if export is None else export_path(export)
-    address = None if listen is None else listen_address(listen)
+    plan = Plan(
+        targets=(), pids=pids, follow=not no_follow, command=command or (), everyone=everyone,
+        environment=dict(os.environ), user=None if as_root else invoking_user(os.environ),
+        quiet_stdout=as_json and output is None, seconds=duration, interval=interval, by=by,
+        exact_entry=exact_entry, top=top, expectations=tuple(expect or ()), engine=engine,
+        strict=strict,
+    )  # fmt: skip
+    return _trace(target, symbols, plan, asked, ask.Outlets(as_json, output, html, export, listen))
+
+
+def _trace(text: str, symbols: list[str], plan: Plan, asked: Asked, to: ask.Outlets) -> int:
+    """Resolve the SYMBOLs, and trace as planned. The plan has all but the targets."""
+    metrics = None if to.export is None else export_path(to.export)
+    address = None if to.listen is None else listen_address(to.listen)
     need_permission()
     with ExitStack() as opened:
-        document = None if output is None else opened.enter_context(_opened(output))
-        page = None if html is None else opened.enter_context(_opened(html))
-        listener = None if address is None else _listening(address, by, opened)
+        document = None if to.output is None else opened.enter_context(_opened(to.output))
+        page = None if to.html is None else opened.enter_context(_opened(to.html))
+        listener = None if address is None else _listening(address, plan.by, opened)
         gc.disable()  # targets make no cycles; `*` makes 100,000 of them
-        exact = exact_entry or asked.exact_entry
-        resolution = _resolve(target, tuple(symbols), pids, exact_entry=exact)
+        exact = plan.exact_entry or asked.exact_entry
+        resolution = _resolve(text, tuple(symbols), plan.pids, exact_entry=exact)
         gc.freeze()
         gc.enable()
-        plan = Plan(
-            targets=resolution.targets,
-            rejected=resolution.rejected,
-            pids=pids,
-            follow=not no_follow,
-            command=command or (),
-            environment=dict(os.environ),
-            user=None if as_root else invoking_user(os.environ),
-            quiet_stdout=as_json and output is None,
-            everyone=everyone,
-            seconds=duration,
-            interval=interval,
-            by=by,
-            exact_entry=exact_entry,
-            top=top,
-            expectations=tuple(expect or ()),
-            engine=engine,
-            strict=strict,
-        )
+        plan = replace(plan, targets=resolution.targets, rejected=resolution.rejected)
         show = Show(
             plan,
-            as_json=as_json,
+            as_json=to.as_json,
             document=document,
-            folded=folded,
+            folded=asked.folded,
             page=page,
-            published=Published(path=metrics, listener=listener, by=by),
+            published=Published(path=metrics, listener=listener, by=plan.by),
         )
         if plan.targets and asked.anything:
-            question = asked.question(lambda name: _span_ends(target, name, pids))
-            show.prepare(prepare(question, plan.targets, by=by, deliver=show.events))
+            question = asked.question(lambda name: _span_ends(text, name, plan.pids))
+            show.prepare(prepare(question, plan.targets, by=plan.by, deliver=show.events))
         return show.trace()
 
 

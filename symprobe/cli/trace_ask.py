@@ -1,17 +1,54 @@
-"""The options of `symprobe trace` that ask for more than counts, as one Question."""
+"""What `symprobe trace` is asked: its options, and those for more than counts as one Question."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
+from symprobe.cli.complete import symbol_names
 from symprobe.probe import ProbeTarget
+from symprobe.trace.counts import By
+from symprobe.trace.links import Engine
 from symprobe.trace.question import Question
 
+Symbols = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SYMBOL...",
+        autocompletion=symbol_names,
+        help="Name, NAME@VERSION, glob, /regex/, NAME+0xOFFSET or 0xADDRESS.",
+    ),
+]
+Pids = Annotated[
+    list[int] | None,
+    typer.Option("-p", "--pid", metavar="PID", help="Only this process; repeatable."),
+]
+NoFollow = Annotated[bool, typer.Option("--no-follow", help="With -p: not its children.")]
+Everyone = Annotated[
+    bool, typer.Option("--all", help="With a command: count in every process meanwhile.")
+]
+Duration = Annotated[
+    float | None,
+    typer.Option("-d", "--duration", min=0.0, metavar="SECONDS", help="End after so long."),
+]
+Interval = Annotated[
+    float | None,
+    typer.Option("-i", "--interval", min=0.01, metavar="SECONDS", help="A table each time."),
+]
+GroupBy = Annotated[By | None, typer.Option(help="Group the calls of each function.")]
+Top = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only the N functions called most.")
+]
+Expect = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="EXPR", help="NAME OP NUMBER or NAME OP NAME over the calls: exit 1 if false."
+    ),
+]
 Latency = Annotated[
     bool, typer.Option("--latency", help="How long the calls take: histograms, percentiles.")
 ]
@@ -51,6 +88,30 @@ Where = Annotated[
 ]
 Stack = Annotated[bool, typer.Option("--stack", help="Through which callers it is reached.")]
 Folded = Annotated[bool, typer.Option("--folded", help="With --stack: lines for flame graphs.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail when a function can't be traced.")]
+AsRoot = Annotated[bool, typer.Option("--as-root", help="Under sudo: run the command as root too.")]
+ChosenEngine = Annotated[
+    Engine | None, typer.Option(help="How probes are put in; the kernel's best without it.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON document; a command's stdout goes to stderr.")
+]
+Output = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Write the JSON document to FILE.")
+]
+Html = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Write a page with tables and pictures.")
+]
+Export = Annotated[
+    str | None,
+    typer.Option(
+        metavar="openmetrics:FILE", help="Keep FILE up to date, for Prometheus' textfiles."
+    ),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(metavar="[HOST:]PORT", help="Serve OpenMetrics there; HOST is 127.0.0.1."),
+]
 
 
 def spelled_out(arguments: list[str]) -> list[str]:
@@ -62,9 +123,19 @@ def spelled_out(arguments: list[str]) -> list[str]:
     return found
 
 
+class Outlets(NamedTuple):
+    """Where the answer goes besides the terminal, as the options say it."""
+
+    as_json: bool
+    output: str | None
+    html: str | None
+    export: str | None
+    listen: str | None
+
+
 @dataclass(frozen=True)
 class Asked:
-    """The options as they were given."""
+    """The options that ask for more than counts, as they were given."""
 
     latency: bool
     span: str | None
