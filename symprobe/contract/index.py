@@ -183,18 +183,6 @@ class Index:
 
     # -- asking
 
-    def age(self) -> float | None:
-        """Seconds since the index was written last; None for an empty one."""
-        try:
-            newest = max(
-                os.stat(self._path + suffix).st_mtime
-                for suffix in ("", "-wal")
-                if os.path.exists(self._path + suffix)
-            )
-        except (OSError, ValueError):
-            return None
-        return time.time() - newest
-
     def find(self, wanted: Sequence[Wanted], tops: Sequence[str]) -> Iterator[Scanned]:
         """As find() of the files below `tops` that the index knows, in the order of their paths.
 

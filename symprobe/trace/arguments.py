@@ -60,11 +60,6 @@ def parse_argument(text: str) -> Spec:
     )
 
 
-def parse_result(text: str) -> ValueType | None:
-    """The type behind `--retval`, empty for none."""
-    return value_type(text) if text else None
-
-
 @dataclass(frozen=True)
 class Signatures:
     """What is known of the functions traced, one entry each.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from symprobe.model import FileOffset, FilePath, VAddr
 from symprobe.probe import ProbeTarget
 from symprobe.trace.report import Report
 from symprobe.trace.run import Plan, run
+from tests.support.run import symprobe, validate
 
 _LOAD = re.compile(r"LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+)")
 
@@ -132,3 +134,14 @@ def probe_in(process: subprocess.Popen[str], place: ProbeTarget) -> bool:
                 memory.seek(start + place.offset - skipped)
                 return memory.read(1) == b"\xcc"
     raise AssertionError(f"{place.names[0]} is not mapped in {process.pid}")
+
+
+def traced(*arguments: object) -> dict[str, object]:
+    """The document of `trace ARGUMENTS`, its --json put in front of the command."""
+    words = [str(each) for each in arguments]
+    at = words.index("--") if "--" in words else len(words)
+    ran = symprobe("trace", *words[:at], "--json", *words[at:])
+    assert ran.code in (0, 1), ran
+    document = dict(json.loads(ran.out))
+    validate(document)
+    return document
