@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fixtures bench verify-symbols verify-deps clean
+.PHONY: help demo test lint docs man fixtures bench verify-symbols verify-deps clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,14 @@ lint: $(VENV)/.ready-test ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.ready-test man ## the documentation is true: help shown, links, examples, schemas
+	$(BIN)/python scripts/docs.py check
+	$(BIN)/python -m pytest -n 2 tests/test_docs.py tests/test_examples.py
+
+man: $(VENV)/.ready-test ## build/symprobe.1, the man page, from the command line's own help
+	@mkdir -p build
+	$(BIN)/python scripts/docs.py man build/symprobe.1
 
 fixtures: $(VENV)/.ready-test ## build the test fixtures that are out of date
 	$(BIN)/python fixtures/build.py

@@ -2,7 +2,7 @@
 
 docs.py check         the help shown in README.md and docs/ is the real one (exit code 1: not)
 docs.py write         put the real one there
-docs.py man FILE      the man page, from the command line's own help
+docs.py man FILE      the man page, from the command line's own help; exit code 1: groff warns
 
 Help stands in a fenced block behind the line `<!-- help: COMMAND -->` (`<!-- help: -->`: of
 symprobe itself).
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +69,7 @@ def check(*, write: bool) -> int:
         if text != right and write:
             page.write_text(right)
         elif text != right:
-            print(f"{page.relative_to(ROOT)}: the help shown is not the real one: 'make docs'")
+            print(f"{page.relative_to(ROOT)}: the help shown is stale: scripts/docs.py write")
             wrong += 1
     return int(wrong > 0)
 
@@ -138,20 +140,31 @@ def _command_lines(name: str, context: Any) -> Iterator[str]:
         yield roff(" ".join(record[1].split())) or "\\&"
 
 
+def man(page: Path) -> int:
+    """Write the page, and let groff read it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("symprobe")
+    except PackageNotFoundError:
+        number = ""
+    page.write_text("\n".join(man_lines(number)) + "\n")
+    if shutil.which("groff") is None:
+        print(f"{page}: not checked: groff is not installed", file=sys.stderr)
+        return 0
+    command = ["groff", "-man", "-Tutf8", "-ww", "-rLL=100n", page]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, stderr=subprocess.PIPE)
+    sys.stderr.buffer.write(done.stderr)
+    return int(done.returncode != 0 or done.stderr != b"")
+
+
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["check"]:
         return check(write=False)
     if arguments[:1] == ["write"]:
         return check(write=True)
     if arguments[:1] == ["man"] and len(arguments) == 2:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("symprobe")
-        except PackageNotFoundError:
-            number = ""
-        Path(arguments[1]).write_text("\n".join(man_lines(number)) + "\n")
-        return 0
+        return man(Path(arguments[1]))
     print(__doc__)
     return 2
 
