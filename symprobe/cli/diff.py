@@ -30,7 +30,7 @@ def diff_command(
     report_format: Annotated[Format, typer.Option("--format", help="Of the answer.")] = Format.text,
     as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
 ) -> int:
-    """Say which exported symbols went, came or changed, and whether that breaks who uses them.
+    """Say which exported symbols went, came or changed, and whether that breaks users.
 
     Also the soname, the libraries needed, and the highest versions required of them.
 

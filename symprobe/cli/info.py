@@ -24,7 +24,7 @@ def info(
     debug_root: opt.DebugRoots = None,
     as_json: opt.AsJson = False,
 ) -> int:
-    """Say what files are: static or dynamic, with the evidence; architecture, names, hardening.
+    """Say what files are, with the evidence: static or dynamic, architecture, hardening.
 
     Exit code 0: all files were told; 2: one could not be read.
     """

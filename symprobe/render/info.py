@@ -54,7 +54,8 @@ def _elf_lines(elf: ElfFacts) -> Iterator[str]:
 
 def hardening_text(found: Hardening) -> str:
     """The hardening as one line: `full RELRO, NX, PIE, canary, fortify 13`."""
-    parts = [f"{found.relro} RELRO", "NX" if found.nx else "no NX"]
+    relro = "no" if found.relro == "none" else found.relro
+    parts = [f"{relro} RELRO", "NX" if found.nx else "no NX"]
     if found.pie is not None:
         parts.append("PIE" if found.pie else "no PIE")
     parts.append("canary" if found.canary else "no canary")
