@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from functools import cache
 from itertools import compress
 
 from symprobe.elf.constants import (
@@ -108,7 +109,7 @@ def _add(rows: Rows, table: SymbolTable, numbers: Iterable[int] | None, types: S
     versions, count = _Versions(table), len(versym)
     marked = not count and "@" in strings
     room = _MOST_NAMES + 4 * size
-    rests = [(i & 255, bool(i & 256), (label,), bool(i & 512)) for i in range(1024)]
+    rests = _rests(label)
     for number, (start, info, other, index, value, length) in table.entries(numbers):
         if info & 15 not in types:
             continue
@@ -139,6 +140,12 @@ def _add(rows: Rows, table: SymbolTable, numbers: Iterable[int] | None, types: S
         held = rows.setdefault(key, rest)
         if held is not rest and label not in held[2]:
             rows[key] = (held[0], held[1], (*held[2], label), held[3])
+
+
+@cache
+def _rests(label: str) -> tuple[Rest, ...]:
+    """Every rest that a row of one table can have: st_other, then a bit for each truth."""
+    return tuple((i & 255, bool(i & 256), (label,), bool(i & 512)) for i in range(1024))
 
 
 def _has_name(table: SymbolTable, start: int) -> bool:
