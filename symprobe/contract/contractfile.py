@@ -48,9 +48,15 @@ def read_contract(path: str) -> tuple[Clause, ...]:
     try:
         with open(path, "rb") as file:
             data = file.read(_LARGEST)
-        document = tomllib.loads(data.decode())
     except OSError as error:
         raise FileError(str(error.strerror), file=path, next_step="check the path") from None
+    return parse_contract(data, path)
+
+
+def parse_contract(data: bytes, path: str) -> tuple[Clause, ...]:
+    """The clauses in the bytes of a contract file. Errors: PatternError."""
+    try:
+        document = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PatternError(f"{path}: not TOML: {error}") from None
     try:
