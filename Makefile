@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs man fixtures bench verify-symbols verify-deps clean
+.PHONY: help demo test lint docs man fixtures bench fuzz verify-symbols verify-deps clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,12 @@ bench: $(VENV)/.ready-bench ## speed and memory, side by side with other tools
 	@$(call name_missing,bench)
 	$(BIN)/python -m bench
 
+SECONDS := 20
+fuzz: $(VENV)/.ready-test ## hostile input for every reader and parser; SECONDS=20 for each
+	@$(call name_missing,test)
+	-@$(MAKE) --no-print-directory fixtures
+	$(BIN)/python -m fuzz --seconds $(SECONDS)
+
 verify-symbols: $(VENV)/.ready-test ## every symbol of every ELF file under /usr against readelf and nm
 	$(BIN)/python -m tests.support.compare_readelf /usr
 	$(BIN)/python -m tests.support.compare_readelf --names /usr
@@ -46,7 +52,7 @@ verify-deps: $(VENV)/.ready-test ## dependencies of every program and library ag
 	$(BIN)/python -m tests.support.compare_ldd
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) fixtures/build build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) fixtures/build build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis fuzz/corpus fuzz/findings
 
 $(VENV)/.ready-demo: $(SETUP)
 	@scripts/setup.sh demo

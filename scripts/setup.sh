@@ -96,6 +96,13 @@ say "installing symprobe and its Python packages into $venv"
 	say "pip could not install the Python packages: see above"
 	exit 2
 }
+# atheris has no wheel for every machine and Python: what needs it can do without.
+case $extras in
+*test*)
+	"$venv/bin/python" -m pip install -q --disable-pip-version-check -e ".[fuzz]" ||
+		missing="$missing atheris (of pip)"
+	;;
+esac
 # As for an installed package; with PYTHONDONTWRITEBYTECODE every start would compile all modules.
 "$venv/bin/python" -m compileall -q symprobe
 printf '%s' "$missing" >"$venv/.ready-$list"
