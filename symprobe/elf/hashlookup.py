@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import NamedTuple, TypeVar
 
 from symprobe.elf.constants import EM_S390
@@ -17,8 +18,8 @@ from symprobe.elf.image import Image
 _EM_ALPHA = 0x9026
 _MOST_WORDS = 1 << 22
 """Of a Bloom filter, of buckets: beyond all real tables."""
-_MOST_STEPS = 1 << 16
-"""Along one chain: real ones have a handful."""
+_USUAL_STEPS, _MOST_STEPS = 64, 1 << 16
+"""Along one chain (real ones have a handful); and beyond that, along all chains of one table."""
 
 
 _Key = TypeVar("_Key")
@@ -72,6 +73,7 @@ class HashTable:
         self._mask = self._low = 0
         self._is_gnu = False
         self._word = 4
+        self._left = _MOST_STEPS
         gnu, sysv = dynamic.value(DT_GNU_HASH), dynamic.value(DT_HASH)
         if gnu is not None:
             self._read_gnu(gnu)
@@ -151,17 +153,31 @@ class HashTable:
             return
         if not self.may_hold(name):
             return
-        for number in self._gnu(name.gnu) if self._is_gnu else self._sysv(name.sysv):
+        numbers = self._gnu(name.gnu) if self._is_gnu else self._sysv(name.sysv)
+        for step, number in enumerate(numbers):
+            if not self._goes_on(step):
+                return
             entry = self._read(number, name.name)
             if entry is not None:
                 yield entry
+
+    def _goes_on(self, step: int) -> bool:
+        """Whether a chain may be followed further: it may be a loop, or without an end."""
+        if step < _USUAL_STEPS:
+            return True
+        self._left -= 1
+        if self._left < 0:
+            self._image.warn("the hash table's chains are too long to follow")
+        return self._left >= 0
 
     def _gnu(self, value: int) -> Iterator[int]:
         """Numbers of the symbols with that hash."""
         number = self._buckets[value % len(self._buckets)]
         if number < self._first or number == 0:
             return
-        for _ in range(_MOST_STEPS // 16):
+        for step in count():
+            if not self._goes_on(step):
+                return
             data = self._image.read_vaddr(self._chains + 4 * (number - self._first), 64)
             for word in self._image.numbers("I", data[: len(data) // 4 * 4]):
                 if (word ^ value) & ~1 == 0:
@@ -176,9 +192,7 @@ class HashTable:
         """Numbers of the symbols in that hash's chain, whatever their names."""
         number = self._buckets[value % len(self._buckets)]
         layout = "Q" if self._word == 8 else "I"
-        for _ in range(_MOST_STEPS):
-            if number == 0:
-                return
+        while number:
             yield number
             data = self._image.read_vaddr(self._chains + self._word * number, self._word)
             if len(data) < self._word:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from symprobe.binary import Binary
+from symprobe.elf.hashlookup import HashTable, hashed
 from tests.elfwriter import (
     PT_DYNAMIC,
     PT_NOTE,
@@ -28,7 +31,7 @@ from tests.elfwriter import (
     with_data,
     with_section,
 )
-from tests.support.bounded import read_whole
+from tests.support.bounded import bounded, read_whole
 from tests.support.written import (
     BARE,
     DYNAMIC,
@@ -128,6 +131,21 @@ def test_lies_of_the_sysv_hash(written: Written, count: int) -> None:
     outcome = read_whole(written(file.to_bytes()))
     assert outcome.error is None
     assert len(outcome.symbols) < 100
+
+
+def test_a_sysv_hash_chain_that_comes_back(written: Written) -> None:
+    """Each of 100 lookups would go round for ever; what names come before the loop is found."""
+    loop = with_data(BARE, SYSV_HASH, struct.pack("<6I", 1, 3, 1, 0, 2, 1))
+    gnu, other = struct.pack("<Q", 0x6FFFFEF5), struct.pack("<Q", 21)
+    dynamic = loop.sections[DYNAMIC - 1].data.replace(gnu, other)
+    binary = Binary(str(written(with_data(loop, DYNAMIC, dynamic).to_bytes())))
+    assert binary.dynamic is not None
+    table = HashTable(binary.image, binary.dynamic)
+    with bounded():
+        assert [entry.number for entry in islice(table.find(hashed("one")), 2)] == [1, 1]
+        for number in range(100):
+            assert list(table.find(hashed(f"no-such-name-{number}"))) == []
+    assert binary.warnings == ["the hash table's chains are too long to follow"]
 
 
 @pytest.mark.parametrize("sizes", [(0xFFFFFFFF, 4), (4, 0xFFFFFFFF), (0, 0), (0xFFFFFFFC,) * 2])
