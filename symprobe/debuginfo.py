@@ -3,8 +3,6 @@
 Sources: gdb's manual, "Debugging Information in Separate Files" and "MiniDebugInfo".
 """
 
-from __future__ import annotations
-
 import os
 import zlib
 from typing import NamedTuple

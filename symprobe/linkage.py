@@ -3,8 +3,6 @@
 Source: fs/binfmt_elf.c and fs/binfmt_script.c of Linux (what exec looks at), elf/rtld.c of glibc.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 

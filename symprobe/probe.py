@@ -1,8 +1,8 @@
-"""Where probes go: the values that resolve/ makes and trace/ takes."""
+"""Where probes go: the values that resolve/ makes and trace/ takes.
 
-from __future__ import annotations
+NamedTuples, because `resolve` defines them at every start (see model.py).
+"""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from symprobe.model import FileOffset, FilePath, TextEnum, VAddr
@@ -18,8 +18,7 @@ class EntryCost(TextEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class SourceInfo:
+class SourceInfo(NamedTuple):
     """What DWARF says of a function: parameters as (name, type), number of inlined copies."""
 
     file: str
@@ -29,7 +28,7 @@ class SourceInfo:
 
 
 class ProbeTarget(NamedTuple):
-    """One place for one probe: unique by inode and file offset (a NamedTuple: `*` makes 100,000).
+    """One place for one probe: unique by inode and file offset.
 
     offset is the function's entry; cheap_offset, when there is one, the place
     just behind `endbr64` and the like where a probe counts the same calls for
@@ -76,8 +75,7 @@ class Reason(TextEnum):
     KERNEL = "kernel"
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A name that can't be probed: the reason as a value, and a sentence for the reader."""
 
     name: str
@@ -85,8 +83,7 @@ class Rejected:
     detail: str
 
 
-@dataclass(frozen=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The answer to `resolve`: where probes go, and what can't be probed and why.
 
     unmatched: the SYMBOL arguments that gave no target at all.

@@ -3,8 +3,6 @@
 `path` | `name` (in the cwd, on PATH, a library of the loader's cache) | `pid:N` | `pid:N:lib`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple

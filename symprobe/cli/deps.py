@@ -1,7 +1,5 @@
 """`symprobe deps`: what the dynamic loader would load, without running anything."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -49,9 +47,9 @@ class Answer(NamedTuple):
     graph: DependencyGraph
     realpath: str
     links: tuple[str, ...]
-    unresolved: tuple[Unresolved, ...] = ()
-    imports: tuple[Import, ...] = ()
-    mapped: tuple[Mapped, ...] = ()
+    unresolved: "tuple[Unresolved, ...]" = ()
+    imports: "tuple[Import, ...]" = ()
+    mapped: "tuple[Mapped, ...]" = ()
 
     @property
     def holds(self) -> bool:
@@ -207,7 +205,9 @@ def _interpreter(graph: DependencyGraph, options: Options) -> str | FilePath:
     return path if options.root else target(path).file
 
 
-def _of_process(found: Target, pid: int, options: Options) -> tuple[DependencyGraph, list[Mapped]]:
+def _of_process(
+    found: Target, pid: int, options: Options
+) -> "tuple[DependencyGraph, list[Mapped]]":
     """What the files on disk would give the process now, and what it has mapped. Its own
     environment counts, not ours."""
     from symprobe.loader.mapped import MappedFile, compare

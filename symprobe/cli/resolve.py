@@ -1,10 +1,8 @@
 """`symprobe resolve`: where a probe goes."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,8 +16,10 @@ from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.probe import Resolution
 from symprobe.render.resolve import rejected_line, resolution_lines, resolution_value
 from symprobe.resolve import Options, resolve
-from symprobe.resolve.emit import Emission, Tool, emit_all
-from symprobe.target import Target
+
+if TYPE_CHECKING:
+    from symprobe.resolve.emit import Emission
+    from symprobe.target import Target
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -44,7 +44,7 @@ def resolve_command(
         bool, typer.Option("--no-follow", help="Not into libraries for names only imported.")
     ] = False,
     tool: Annotated[
-        Tool | None,
+        Literal["bpftrace", "perf", "tracefs", "bcc", "gdb", "systemtap"] | None,
         typer.Option("--as", help="The probe specification for this tool, ready to paste."),
     ] = None,
     no_source: Annotated[
@@ -73,14 +73,18 @@ def resolve_command(
         answer = with_source(answer, found.file, roots)
     for clause in binary.warnings:
         complain(f"{binary.path.shown}: warning: {clause}")
-    emissions = None if tool is None else emit_all(answer.targets, tool)
+    emissions: list[Emission] | None = None
+    if tool is not None:
+        from symprobe.resolve.emit import Tool, emit_all
+
+        emissions = emit_all(answer.targets, Tool(tool))
     _show(answer, emissions, found, as_json=as_json)
     inexpressible = emissions is not None and not all(emission.lines for emission in emissions)
     return 1 if answer.unmatched or inexpressible else 0
 
 
 def _show(
-    answer: Resolution, emissions: Sequence[Emission] | None, found: Target, *, as_json: bool
+    answer: Resolution, emissions: "Sequence[Emission] | None", found: "Target", *, as_json: bool
 ) -> None:
     """emissions: the targets as probes of another tool, None when that was not asked for."""
     if as_json:
@@ -95,7 +99,7 @@ def _show(
         emit(resolution_lines(answer, found.links, found.file.shown))
 
 
-def _paste(emissions: Sequence[Emission]) -> None:
+def _paste(emissions: "Sequence[Emission]") -> None:
     """What is pasted goes to stdout; what has to be done or known before, to stderr."""
     for emission in emissions:
         emit(emission.lines)

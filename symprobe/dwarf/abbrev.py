@@ -3,8 +3,7 @@
 Source: DWARF 5 sections 7.5.3 (abbreviations), 7.5.5 (forms), 7.6 (LEB128).
 """
 
-from __future__ import annotations
-
+from collections.abc import Container
 from functools import cache
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from symprobe.dwarf.units import Unit
 _MOST_BYTES, _MOST_TOP_BYTES = 1 << 19, 1 << 16
 """Of one table of abbreviations (the largest seen, of a unit of 14 MB, has 25 KB), and how much
 of it is searched for the one of a top entry."""
+_MOST_WHOLE = 4096
 _MOST_READ = 12 << 20
 """Bytes of abbreviations read for one question."""
 
@@ -34,12 +34,14 @@ class Field(NamedTuple):
 
 class Abbrev(NamedTuple):
     """One abbreviation. skip: over all of an entry's attributes, bytes when that is always the
-    same.  fields: the interesting attributes; only tags in `wanted` have some."""
+    same.  fields: the interesting attributes; only tags in `wanted` have some.  place: where it
+    stands in its table."""
 
     tag: int
     children: bool
     skip: int | Steps
     fields: tuple[Field, ...]
+    place: int
 
 
 WANTED: dict[int, frozenset[int]] = {
@@ -102,6 +104,7 @@ class AbbrevReader:
     def __init__(self, sections: Sections) -> None:
         self._sections = sections
         self._tables: dict[tuple[int, int, int, int], dict[int, Abbrev]] = {}
+        self._whole: dict[tuple[int, int, int], Abbrev] = {}
         self._endless: set[int] = set()
         """Offsets where no end was found."""
         self.ask()
@@ -124,6 +127,28 @@ class AbbrevReader:
                 self._tables.clear()
             table = self._tables[key] = self._read(unit)
         return table
+
+    def whole(self, unit: Unit, code: int) -> Abbrev:
+        """The abbreviation of that code, with all its attributes as fields.
+
+        Errors: MalformedError; KeyError when there is none.
+        """
+        known = self.table(unit)[code]
+        key = (unit.abbrevs, known.place, unit.address_size)
+        abbrev = self._whole.get(key)
+        if abbrev is None:
+            if len(self._whole) > _MOST_WHOLE:
+                self._whole.clear()
+            source, size = self._sections.need("abbrev"), 1 << 8
+            while True:
+                data = source.read_available(unit.abbrevs + known.place, size)
+                try:
+                    _, abbrev, _ = _one(data, 0, _sizes(unit), _ALL)
+                    break
+                except IndexError:
+                    size = _MOST_BYTES  # it has an end within that: the table was read
+            self._whole[key] = abbrev
+        return abbrev
 
     def _read(self, unit: Unit) -> dict[int, Abbrev]:
         source = self._sections.need("abbrev")
@@ -178,12 +203,13 @@ def _table(data: bytes, unit: Unit) -> tuple[dict[int, Abbrev], int]:
         table[code] = abbrev
 
 
-_END = Abbrev(0, False, 0, ())
+_END = Abbrev(0, False, 0, (), 0)
 _NONE: frozenset[int] = frozenset()
+_ALL = range(1 << 64)
 
 
 def _one(
-    data: bytes, place: int, sizes: dict[int, int], wanted: frozenset[int] | None
+    data: bytes, place: int, sizes: dict[int, int], wanted: Container[int] | None
 ) -> tuple[int, Abbrev, int]:
     """(code, abbreviation, the place behind it); code 0 ends the table.
 
@@ -191,13 +217,14 @@ def _one(
     WANTED. Errors: IndexError at the data's end, KeyError for an unknown form, indirect included:
     its size is not known before the entry is read, and no compiler writes it.
     """
+    start = place
     code, place = uleb(data, place)
     if not code:
         return 0, _END, place
     tag, place = uleb(data, place)
     children = data[place] != 0
     place += 1
-    chosen = WANTED.get(tag, _NONE) if wanted is None else wanted
+    chosen: Container[int] = WANTED.get(tag, _NONE) if wanted is None else wanted
     steps: list[int] = []
     since = 0
     """Where in `steps` those after the last field begin."""
@@ -221,7 +248,7 @@ def _one(
             since = len(steps) + 1
         steps.append(step)
     skip: int | Steps = sum(steps) if not steps or min(steps) >= 0 else merged(steps)
-    return code, Abbrev(tag, children, skip, tuple(fields)), place
+    return code, Abbrev(tag, children, skip, tuple(fields), start), place
 
 
 @cache

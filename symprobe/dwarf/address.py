@@ -10,13 +10,15 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
+from struct import Struct
 
 from symprobe.dwarf.file import DwarfFile
 from symprobe.dwarf.units import DW_UT_TYPE, Unit
 from symprobe.errors import SymprobeError
 
 _MOST_RANGES, _MOST_UNITS = 1 << 20, 100_000
-_CHUNK = 1 << 20
+_MOST_BYTES = 32 << 20
+"""Of .debug_aranges: twice as much as that many ranges take."""
 _OVERLAPS = 4096
 """Ranges before an address that are looked at: a function of a header belongs to all the units
 that compiled it, when the linker kept one of its copies."""
@@ -37,9 +39,9 @@ class _Table:
                 highs.append(high)
                 units.append(unit)
         order = sorted(range(len(lows)), key=lows.__getitem__)
-        self._lows = array("Q", (lows[i] for i in order))
-        self._highs = array("Q", (highs[i] for i in order))
-        self._units = array("Q", (units[i] for i in order))
+        self._lows = array("Q", map(lows.__getitem__, order))
+        self._highs = array("Q", map(highs.__getitem__, order))
+        self._units = array("Q", map(units.__getitem__, order))
 
     def units_at(self, vaddr: int) -> list[int]:
         place = bisect_right(self._lows, vaddr)
@@ -111,31 +113,29 @@ class Addresses:
                     yield low, high, int.from_bytes(unit, "little")
 
     def _aranges(self) -> Iterator[Range]:
-        source = self._file.sections.get("aranges")
-        unpack = self._file.image.unpack
-        place = 0
-        while source is not None and place + 12 <= source.size:
-            head = source.read_available(place, 24).ljust(24, b"\0")
-            (length,) = unpack("I", head)
-            start, width = place + 4, 4
+        source, image = self._file.sections.get("aranges"), self._file.image
+        data = b"" if source is None else source.read_available(0, _MOST_BYTES)
+        order = ">" if image.big_endian else "<"
+        narrow, wide = (Struct(f"{order}{text}").unpack_from for text in ("IHIBB", "IQHQBB"))
+        place, size = 0, len(data)
+        while place + 12 <= size:
+            length, _, unit, address_size, segment_size = narrow(data, place)
+            end, first = place + 4 + length, place + 12
             if length == 0xFFFFFFFF:
-                (length,) = unpack("Q", head, 4)
-                start, width = place + 12, 8
-            fields = unpack("H" + ("Q" if width == 8 else "I") + "BB", head, start - place)
-            _, unit, address_size, segment_size = fields
-            end = start + length
-            if address_size not in (4, 8) or segment_size or end > source.size or not length:
+                if place + 24 > size:
+                    break
+                _, length, _, unit, address_size, segment_size = wide(data, place)
+                end, first = place + 12 + length, place + 24
+            if address_size not in (4, 8) or segment_size or end > size or not length:
                 raise self._file.malformed(f"no set of ranges at {place:#x}")
-            size = 2 * address_size
-            first = start + 2 + width + 2
-            first += (place - first) % size
-            for at in range(first, end, _CHUNK):
-                data = source.read_available(at, min(_CHUNK, end - at))
-                pairs = iter(self._file.image.numbers("Q" if address_size == 8 else "I", data))
-                for low, length in zip(pairs, pairs, strict=False):
-                    if length:
-                        yield low, low + length, unit
+            first += (place - first) % (2 * address_size)
+            numbers = iter(image.numbers("Q" if address_size == 8 else "I", data[first:end]))
+            for low, length in zip(numbers, numbers, strict=False):
+                if length:
+                    yield low, low + length, unit
             place = end
+        if source is not None and source.size > size:
+            self._note(f"only {_MOST_BYTES >> 20} MiB of .debug_aranges were read")
 
     def _tops(self) -> Iterator[Range]:
         units = [unit for unit in self._file.units.all if unit.kind != DW_UT_TYPE]

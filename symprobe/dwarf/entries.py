@@ -1,5 +1,6 @@
-"""Single entries in full, through pyelftools: attributes by name, strings, references.
+"""Single entries in full: attributes by name, strings, references.
 
+Those with nothing unusual in them are read by plain.py, the others through pyelftools.
 pyelftools believes what it reads (a block of 2^60 bytes, abbreviations without an end, siblings
 that lead back), so each entry is first stepped over by our own reader, within its unit and within
 a bound, and children are found by stepping, not by following DW_AT_sibling.
@@ -7,13 +8,13 @@ a bound, and children are found by stepping, not by following DW_AT_sibling.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
 from symprobe.dwarf import constants as dw
 from symprobe.dwarf.abbrev import step_over, uleb
 from symprobe.dwarf.file import ALT, TYPES, DwarfFile
+from symprobe.dwarf.plain import plain_entry
 from symprobe.dwarf.sections import SectionStream, TextStream
 from symprobe.dwarf.units import Unit
 
@@ -93,8 +94,11 @@ class Entries:
         self._left -= 1
         if self._left < 0:
             raise file.malformed(f"more than {_MOST_READ} entries")
-        self._check(file, unit, unit.die)
-        self._check(file, unit, offset)
+        data = self._checked(file, unit, offset)
+        plain = plain_entry(file, unit, offset, data)
+        if plain is not None:
+            return Entry(file, unit, plain)
+        self._checked(file, unit, unit.die)
         cu = self._info(file).get_CU_at(unit.offset)
         cu.cu_die_offset = unit.die  # of a type unit, whose header pyelftools does not know here
         return Entry(file, unit, cu.get_DIE_from_refaddr(offset))
@@ -144,8 +148,8 @@ class Entries:
             if found in tags:
                 yield self.near(entry, offset)
 
-    def _check(self, file: DwarfFile, unit: Unit, offset: int) -> None:
-        """MalformedError unless a whole entry of reasonable size is there."""
+    def _checked(self, file: DwarfFile, unit: Unit, offset: int) -> bytes:
+        """The bytes from an entry on; MalformedError unless it is whole and of reasonable size."""
         data = file.info.read_available(offset, min(_LONGEST_ENTRY, unit.end - offset))
         try:
             code, place = uleb(data, 0)
@@ -157,6 +161,7 @@ class Entries:
                 raise IndexError
         except (IndexError, KeyError):
             raise file.malformed(f"no entry at {offset:#x} of .debug_info") from None
+        return data
 
     def _info(self, file: DwarfFile) -> Any:
         info = self._infos.get(id(file))
@@ -169,6 +174,8 @@ class Entries:
 
 def _dwarf_info(file: DwarfFile) -> Any:
     """pyelftools' DWARFInfo over streams that read when asked, and not the whole sections."""
+    import inspect
+
     from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
     sections = {}

@@ -23,7 +23,7 @@ ALT, TYPES = 1 << 62, 1 << 61
 """Mark an offset as one into the supplementary file that dwz makes, or into .debug_types."""
 
 TOP_FIELDS = frozenset((
-    dw.DW_AT_NAME, dw.DW_AT_COMP_DIR, dw.DW_AT_STMT_LIST, dw.DW_AT_LANGUAGE,
+    dw.DW_AT_NAME, dw.DW_AT_COMP_DIR, dw.DW_AT_STMT_LIST, dw.DW_AT_LANGUAGE, dw.DW_AT_PRODUCER,
     dw.DW_AT_LOW_PC, dw.DW_AT_HIGH_PC, dw.DW_AT_RANGES, dw.DW_AT_STR_OFFSETS_BASE,
     dw.DW_AT_ADDR_BASE, dw.DW_AT_RNGLISTS_BASE, dw.DW_AT_LOCLISTS_BASE, dw.DW_AT_DWO_NAME,
     dw.DW_AT_GNU_DWO_NAME, dw.DW_AT_GNU_ADDR_BASE,
@@ -53,8 +53,13 @@ def values_at(abbrev: Abbrev, data: bytes, place: int, order: Literal["big", "li
         elif dw.VARIABLE_STEPS[form] == dw.ULEB:
             value, place = uleb(data, place)
             values[attribute] = (form, value)
+        elif form == dw.DW_FORM_EXPRLOC:
+            length, place = uleb(data, place)
+            values[attribute] = (form, data[place : place + length])
+            place += length
         else:  # a block: nothing here reads one
             place = step_over(data, place, (dw.VARIABLE_STEPS[form],), order)
+            values[attribute] = (form, b"")
     return values
 
 

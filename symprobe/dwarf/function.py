@@ -1,7 +1,5 @@
 """From the entries of one function to what a person wants to know of it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from symprobe.dwarf import constants as dw
@@ -79,8 +77,9 @@ def signature(
     *,
     clone: bool,
 ) -> Signature:
-    """What the function takes and returns. clone: a compiler's own copy, `foo.isra.0`, which takes
-    its parameters elsewhere than the ABI says.
+    """What the function takes and returns. low: its entry, None when the registers of parameters
+    are not wanted.  clone: a compiler's own copy, `foo.isra.0`, which takes its parameters
+    elsewhere than the ABI says.
 
     Errors: MalformedError, and whatever pyelftools raises on broken data.
     """

@@ -71,14 +71,15 @@ class DebugInfo:
     # -- questions
 
     def function(
-        self, name: str, vaddr: VAddr, *, budget: int = DEFAULT_BUDGET
+        self, name: str, vaddr: VAddr, *, budget: int = DEFAULT_BUDGET, registers: bool = True
     ) -> FunctionInfo | None:
         """The function whose code begins at (else holds) that address.
 
         name: the symbol's, which decides between several functions at one address.  budget: bytes
-        of other units to read for inlined copies; 0: those of its own unit only.
+        of other units to read for inlined copies; 0: those of its own unit only.  registers:
+        whether those of the parameters are wanted, which are in a section of their own.
         """
-        return self._guarded(lambda: self._function(name, vaddr, budget))
+        return self._guarded(lambda: self._function(name, vaddr, budget, registers))
 
     def inlined_only(self, name: str, *, budget: int = DEFAULT_BUDGET) -> FunctionInfo | None:
         """What is known of a name without looking at its address: a linkage name, a name in C, or
@@ -116,7 +117,7 @@ class DebugInfo:
 
     # -- answers
 
-    def _function(self, name: str, vaddr: int, budget: int) -> FunctionInfo | None:
+    def _function(self, name: str, vaddr: int, budget: int, registers: bool) -> FunctionInfo | None:
         units = self._addresses.units_at(vaddr)
         for note in self._addresses.notes:
             self._note(note)
@@ -127,7 +128,8 @@ class DebugInfo:
             chains = [chain_of(self._entries, self._entries.at(p, unit)) for p in places]
             chosen = next((c for c in chains if _named(c, name)), chains[0] if chains else None)
             if chosen is not None:
-                return self._describe(chosen, self._search(chosen, budget), name)
+                found = self._search(chosen, budget)
+                return self._describe(chosen, found, name, registers=registers)
         return None
 
     def _split(self, unit: Unit) -> bool:
@@ -159,11 +161,14 @@ class DebugInfo:
                     return found
         return None
 
-    def _describe(self, chain: list[Entry], found: Found, symbol: str) -> FunctionInfo:
+    def _describe(
+        self, chain: list[Entry], found: Found, symbol: str, *, registers: bool = True
+    ) -> FunctionInfo:
         types = Types(self._entries, language(chain[0]), self._scopes)
         low = self._low(chain[0])
         machine, clone = self._image.machine, "." in symbol
-        takes = signature(self._entries, types, chain, low, machine, clone=clone)
+        entry = low if registers else None
+        takes = signature(self._entries, types, chain, entry, machine, clone=clone)
         name = text_of(chain, "DW_AT_name")
         linkage = text_of(chain, *_LINKAGE)
         file, line = self._declared(chain)
@@ -257,7 +262,11 @@ class DebugInfo:
         source = self._file.top_text(chain[0].unit, dw.DW_AT_NAME)
         if not source or basename(self._declared(chain)[0]) != basename(source):
             return False
-        return all(entry.unit == chain[0].unit for entry in chain) and not self._across
+        if any(entry.unit != chain[0].unit for entry in chain):
+            return False
+        # With link-time optimisation GCC itself splits code and description to different units.
+        producer = self._file.top_text(chain[0].unit, dw.DW_AT_PRODUCER)
+        return (producer.startswith("GNU ") and "-flto" not in producer) or not self._across
 
     @cached_property
     def _across(self) -> bool:

@@ -6,8 +6,6 @@ Copies are told apart by their addresses: when the linker keeps one of several e
 all the units that compiled it describe the copies inside it, at the same addresses.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple

@@ -96,7 +96,7 @@ def units_by_index(file: DwarfFile, places: list[int]) -> tuple[list[int], bool]
     return sorted(units), whole
 
 
-_ACROSS = re.compile(rb"[\x31\x47](?:\x10|\x1c|\x24|\xa0\x3e)(?!\x00[^\x00])", re.DOTALL)
+_ACROSS = rb"[\x31\x47](?:\x10|\x1c|\x24|\xa0\x3e)(?!\x00[^\x00])"
 """DW_AT_abstract_origin or specification, as ref_addr, ref_sup4, ref_sup8 or GNU_ref_alt. Not
 followed by a lone 0, which no attribute has for its number: then it is a code and a tag."""
 
@@ -107,7 +107,7 @@ def refers_across(file: DwarfFile) -> bool:
     source = file.sections.get("abbrev")
     place = 0
     while source is not None and place < source.size:
-        if _ACROSS.search(source.read_available(place, _CHUNK + 8)):
+        if re.search(_ACROSS, source.read_available(place, _CHUNK + 8), re.DOTALL):
             return True
         place += _CHUNK
     return False

@@ -1,8 +1,8 @@
 """The .debug_* sections of one file at random access, compressed or not.
 
 Sources: gABI "Section Compression" (SHF_COMPRESSED); binutils' .zdebug_* ("ZLIB" and 8 bytes).
-A compressed section is never held whole: zlib's state is kept every megabyte, and reading starts
-from the nearest one.
+A compressed section is never held whole: zlib's state is kept every megabyte (in small sections
+oftener), and reading starts from the nearest one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from symprobe.errors import MalformedError, SymprobeError
 
 SHF_COMPRESSED = 0x800
 ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD = 1, 2
-_BLOCK = 1 << 20
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 1 << 16, 1 << 20
+_BLOCKS = 64
+"""Into so many blocks a section is divided, as long as they keep to those sizes."""
 _FEED = 1 << 14
-_BLOCKS_KEPT = 6
+_KEPT_BYTES = 6 << 20
 _LONGEST_TEXT = 1 << 16
 _MOST_INFLATED, _MOST_RATIO = 1 << 32, 100
 """Real debug sections shrink to a quarter; deflate's limit is a thousandth."""
@@ -33,16 +35,19 @@ class InflatedSource(Source):
     def __init__(self, packed: Source, size: int) -> None:
         super().__init__(packed.path, size, (0, 0))
         self._packed = packed
+        whole = 1 << (size // _BLOCKS).bit_length()
+        self._step = min(max(whole, _SMALLEST_BLOCK), _LARGEST_BLOCK)
         self._states = [(0, zlib.decompressobj())]
         """For the start of each block: packed bytes consumed, the decompressor there."""
         self._kept: OrderedDict[int, bytes] = OrderedDict()
 
     def _pread(self, offset: int, size: int) -> bytes:
-        first, last = offset // _BLOCK, (offset + size - 1) // _BLOCK
+        step = self._step
+        first, last = offset // step, (offset + size - 1) // step
         if first == last:
-            return self._block(first)[offset % _BLOCK : offset % _BLOCK + size]
+            return self._block(first)[offset % step : offset % step + size]
         data = b"".join(self._block(number) for number in range(first, last + 1))
-        return data[offset - first * _BLOCK :][:size]
+        return data[offset - first * step :][:size]
 
     def _block(self, number: int) -> bytes:
         data = self._kept.get(number)
@@ -55,7 +60,7 @@ class InflatedSource(Source):
             return b""
         data = self._inflate(number)
         self._kept[number] = data
-        if len(self._kept) > _BLOCKS_KEPT:
+        if len(self._kept) * self._step > _KEPT_BYTES:
             self._kept.popitem(last=False)
         return data
 
@@ -64,7 +69,7 @@ class InflatedSource(Source):
             return b""
         fed, kept = self._states[number]
         state = kept.copy()
-        parts, wanted = [], _BLOCK
+        parts, wanted = [], self._step
         try:
             while wanted and not state.eof:
                 piece = state.unconsumed_tail
@@ -166,7 +171,7 @@ class Sections:
     def _inflated(self, section: Section, skip: int, size: int) -> Source:
         source = self.image.source
         packed = source.part(section.offset + skip, max(0, section.size - skip), source.path)
-        if size > _MOST_INFLATED or size > max(_BLOCK, packed.size * _MOST_RATIO):
+        if size > _MOST_INFLATED or size > max(_LARGEST_BLOCK, packed.size * _MOST_RATIO):
             raise self.malformed(f"{section.name} claims to unpack to {size} bytes")
         return InflatedSource(packed, size)
 

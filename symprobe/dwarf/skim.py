@@ -4,8 +4,6 @@ pyelftools decodes some 50,000 entries a second; this steps over two million, an
 that matter are then read in full. Source: DWARF 5 section 2.3 (relationship of entries).
 """
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator

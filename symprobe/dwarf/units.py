@@ -3,8 +3,6 @@
 Source: DWARF 5 sections 7.4 (32- and 64-bit formats) and 7.5.1 (unit headers).
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple

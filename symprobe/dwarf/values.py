@@ -1,8 +1,6 @@
 """What DWARF says of a function, as values."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symprobe.model import TextEnum, VAddr
 
@@ -21,8 +19,7 @@ class Encoding(TextEnum):
     """Structures, classes, unions, arrays and complex numbers by value."""
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter, `this` included.
 
     name: empty when the source gives none.  type: spelled as in C or C++, `const char *`.
@@ -38,8 +35,7 @@ class Parameter:
     register: str | None = None
 
 
-@dataclass(frozen=True)
-class InlinedCopy:
+class InlinedCopy(NamedTuple):
     """A place where a function was inlined: the function whose code it is part of, and the
     lowest address of the copy (None when DWARF gives none)."""
 
@@ -47,8 +43,7 @@ class InlinedCopy:
     vaddr: VAddr | None
 
 
-@dataclass(frozen=True)
-class FunctionInfo:
+class FunctionInfo(NamedTuple):
     """What DWARF says of one function.
 
     name: as in the source, with its namespaces and classes where they are known.

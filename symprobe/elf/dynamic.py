@@ -3,8 +3,6 @@
 Source: gABI "Dynamic Section"; elf/elf.h of glibc for the DT_GNU_* and DF_1_* numbers.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import NamedTuple
 

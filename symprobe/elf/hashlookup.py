@@ -4,8 +4,6 @@ Nothing else of the table is read: a lookup costs the same in a file of 100 or 1
 Sources: gABI "Hash Table"; elf/dl-lookup.c and elf/dl-setup_hash.c of glibc for DT_GNU_HASH.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Iterator, Mapping
 from itertools import count

@@ -3,8 +3,6 @@
 Sources: the gABI ("ELF Header", "Sections", "Program Header"), elf(5).
 """
 
-from __future__ import annotations
-
 import struct
 import sys
 from array import array
@@ -129,7 +127,7 @@ class Image:
         """struct.unpack_from in this file's byte order."""
         return struct.unpack_from(self.order + layout, data, offset)
 
-    def numbers(self, typecode: str, data: bytes) -> array[int]:
+    def numbers(self, typecode: str, data: bytes) -> "array[int]":
         """The bytes as an array of this file's numbers (H: 16 bits, I: 32 bits)."""
         result = array(typecode)
         result.frombytes(data[: len(data) // result.itemsize * result.itemsize])

@@ -4,8 +4,6 @@ Sources: gABI "Note Section"; the Linux gABI extensions (NT_GNU_BUILD_ID, NT_GNU
 SystemTap's "UserSpaceProbeImplementation" for .note.stapsdt.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Source: Linux Standard Base, "Symbol Versioning"; elf/dl-version.c of glibc.
 """
 
-from __future__ import annotations
-
 from array import array
 from typing import NamedTuple
 
@@ -51,7 +49,7 @@ class Versions(NamedTuple):
 
     definitions: tuple[VersionDefinition, ...]
     requirements: tuple[VersionRequirement, ...]
-    versym: array[int]
+    versym: "array[int]"
 
     def names(self) -> tuple[dict[int, str], dict[int, str]]:
         """(defined, required): version names by index, without the base definition."""

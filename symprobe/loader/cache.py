@@ -4,8 +4,6 @@ Sources: elf/dl-cache.c and sysdeps/generic/dl-cache.h of glibc. Both formats: t
 new one (alone, or behind an old one), and its extension with the names of glibc-hwcaps levels.
 """
 
-from __future__ import annotations
-
 import re
 import struct
 from collections.abc import Iterator

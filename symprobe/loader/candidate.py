@@ -4,8 +4,6 @@ Source: open_verify and _dl_map_object_from_fd in elf/dl-load.c of glibc, map_li
 ldso/dynlink.c of musl. The sentences are glibc's own.
 """
 
-from __future__ import annotations
-
 import errno
 import struct
 from typing import NamedTuple

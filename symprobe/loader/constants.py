@@ -6,8 +6,6 @@ Fedora's lib64, Nix's store): its file says so, for another root too. Sources: e
 ldso/dynlink.c of musl.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from symprobe.loader.candidate import HeaderRules

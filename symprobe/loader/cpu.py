@@ -5,8 +5,6 @@ sysdeps/x86/get-isa-level.h, sysdeps/x86/cpu-features.c, sysdeps/s390/s390-64/dl
 sysdeps/powerpc/powerpc64/le/dl-hwcaps-subdirs.c of glibc; arch/*/kernel/cpu of Linux for the words.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

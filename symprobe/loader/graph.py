@@ -1,7 +1,5 @@
 """`dependency_graph`: the verdict on a file, whose rules hold for it, and their answer."""
 
-from __future__ import annotations
-
 import os
 import stat
 

@@ -4,8 +4,6 @@ All through program headers: a loader never looks at a section header. Sources: 
 Section"; elf/dl-load.c, elf/dl-version.c, sysdeps/x86/dl-prop.h of glibc.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Source: do_lookup_x and check_match in elf/dl-lookup.c of glibc, find_sym2 in ld
 musl.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Sources: sysdeps/**/dl-cache.h, dl-machine.h, ldsodefs.h, dl-hwcaps-subdirs.c of
 arch/*/reloc.h of musl.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 
@@ -43,7 +41,7 @@ class Machine(NamedTuple):
     """e_flags of the program, whose ABI bits its libraries must share."""
 
     @classmethod
-    def of(cls, image: Image) -> Machine:
+    def of(cls, image: Image) -> "Machine":
         flags = image.header.flags
         return cls(image.bits, image.big_endian, image.header.machine, _abi(image, flags))
 

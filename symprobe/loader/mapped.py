@@ -1,7 +1,5 @@
 """What a process has mapped, against what the files on disk would give it now."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -7,8 +7,6 @@ when a relocation asks for it; here it is asked for each undefined entry of the 
 one that no relocation uses is reported too.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -4,8 +4,6 @@ For the machine's own root the kernel resolves paths. Below another directory ev
 resolved here, so that no link leads outside (path_resolution(7); the work of chroot without it).
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

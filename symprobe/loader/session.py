@@ -4,8 +4,6 @@ Several thousand programs share their libraries: a Session keeps parsed files by
 outcome of each place tried, the loader's constants and its cache.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The loader's answer as values: dependencies with how each was found, errors, the whole graph."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from symprobe.linkage import Verdict

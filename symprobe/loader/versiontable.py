@@ -4,8 +4,6 @@ Sources: Linux Standard Base, "Symbol Versioning"; elf/dl-version.c of glibc, wh
 neither section headers nor the numbers of entries.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from typing import NamedTuple

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symprobe.probe import EntryCost, ProbeTarget, Rejected, Resolution, SourceInfo
 from symprobe.render.json import put_text, texts
 from symprobe.render.text import escape, path_line
-from symprobe.resolve.emit import Emission
+
+if TYPE_CHECKING:
+    from symprobe.resolve.emit import Emission
 
 
 def resolution_lines(resolution: Resolution, links: tuple[str, ...], own: str) -> Iterator[str]:

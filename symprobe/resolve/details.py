@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from symprobe.dwarf import DebugInfo, FunctionInfo, debug_info
 from symprobe.elf.image import Image
 from symprobe.elf.source import FileSource
@@ -38,13 +36,13 @@ def with_source(resolution: Resolution, file: FilePath, roots: tuple[str, ...]) 
         _only_inlined(each, info_of(file)) if each.reason is Reason.NOT_FOUND else each
         for each in resolution.rejected
     )
-    return replace(resolution, targets=targets, rejected=rejected)
+    return resolution._replace(targets=targets, rejected=rejected)
 
 
 def _explained(target: ProbeTarget, debug: DebugInfo | None) -> ProbeTarget:
     if debug is None:
         return target
-    found = debug.function(target.names[0].partition("@")[0], target.vaddr)
+    found = debug.function(target.names[0].partition("@")[0], target.vaddr, registers=False)
     if found is None or not found.file:
         return target
     source = SourceInfo(

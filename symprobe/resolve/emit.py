@@ -27,8 +27,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from symprobe.binary import Binary
 from symprobe.model import FilePath, Kind, Symbol, TextEnum
@@ -52,8 +52,7 @@ class Tool(TextEnum):
     SYSTEMTAP = "systemtap"
 
 
-@dataclass(frozen=True)
-class Emission:
+class Emission(NamedTuple):
     """One target as one tool takes it.
 
     lines: what to paste, in the tool's language; none when the tool can't get to this place.

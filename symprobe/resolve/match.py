@@ -4,11 +4,9 @@ An exact name wins over its meaning as a glob (`operator[]`, `f(char*)`); an exa
 clones; the default version over others.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from symprobe.binary import Binary
 from symprobe.errors import PatternError
@@ -23,14 +21,15 @@ _EXACT_MARKS = ("(", "<", "operator", "[abi:")
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True)
-class Match:
-    """symbols: those meant.  other_versions: of the same name, not meant.  clone_only: nothing has
-    the very name, `symbols` are clones of it.  pattern: a glob or regex, which passes over
-    what is no code without a word."""
+class Match(NamedTuple):
+    """symbols: those meant.  other_versions: of the same name, not meant.  clones: of the symbols,
+    other functions that the compiler made of them.  clone_only: nothing has the very name,
+    `symbols` are clones of it.  pattern: a glob or regex, which passes over what is no code
+    without a word."""
 
     symbols: tuple[Symbol, ...]
     other_versions: tuple[str, ...] = ()
+    clones: tuple[Symbol, ...] = ()
     clone_only: bool = False
     pattern: bool = False
 
@@ -96,10 +95,12 @@ def _exact(binary: Binary, spec: Spec) -> Match:
         for s in rows
         if s.kind not in (Kind.FILE, Kind.SECTION) and _is_same(s, spec.name, wanted)
     ]
+    code = [s for s in rows if s.defined and s.kind in CODE_KINDS]
     if same:
-        return _versioned(same, spec)
-    clones = [s for s in rows if s.defined and s.kind in CODE_KINDS and _is_clone(s, wanted)]
-    return Match(tuple(clones), clone_only=True)
+        found = _versioned(same, spec)
+        names = {s.name for s in found.symbols}
+        return found._replace(clones=tuple(s for s in code if clone_parent(s.name) in names))
+    return Match(tuple(s for s in code if _is_clone(s, wanted)), clone_only=True)
 
 
 def _is_same(symbol: Symbol, name: str, wanted: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from symprobe.errors import SymprobeError
-from symprobe.loader import dependency_graph
-from symprobe.loader.lookup import Scope
 from symprobe.model import FilePath
-from symprobe.process import mapping_file, mappings
+
+if TYPE_CHECKING:
+    from symprobe.loader.lookup import Scope
 
 Provided = tuple[FilePath, "str | None"]
 """The file that defines a name, and the version that it has there."""
@@ -33,6 +34,9 @@ def provider_of(
 
     @cache
     def scope() -> Scope | None:
+        from symprobe.loader import dependency_graph
+        from symprobe.loader.lookup import Scope
+
         root = f"/proc/{pid}/root" if pid is not None else _root_of(file)
         try:
             graph = dependency_graph(
@@ -61,6 +65,8 @@ def _root_of(file: FilePath) -> str:
 
 def _mapped(pid: int, file: FilePath) -> FilePath:
     """The file of that path, or else of that name, that a process has mapped."""
+    from symprobe.process import mapping_file, mappings
+
     name = os.path.basename(file.shown)
     try:
         maps = [m for m in mappings(pid) if os.path.basename(m.path) == name]

@@ -2,36 +2,33 @@
 
 A symbol that is only imported is followed to the library that the loader would bind it to; an
 IFUNC to the implementation that runs here; what can't be probed is rejected with its reason.
+What few questions need is imported where it is used: a plain name is answered in the time that
+starting takes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from symprobe.binary import Binary
 from symprobe.errors import SymprobeError
 from symprobe.model import Kind, Symbol
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
-from symprobe.resolve.bulk import all_targets
-from symprobe.resolve.ifunc import candidates, own_implementation, process_implementation
-from symprobe.resolve.match import CODE_KINDS, Match, match
-from symprobe.resolve.names import clone_parent, is_cold
-from symprobe.resolve.near import near_names
-from symprobe.resolve.plt import plt_slots
-from symprobe.resolve.provider import Provider
+from symprobe.resolve.match import Match, match
+from symprobe.resolve.names import is_cold
 from symprobe.resolve.spec import PLT, Spec, SpecKind, parse
 from symprobe.resolve.targets import Builder
 
+if TYPE_CHECKING:
+    from symprobe.resolve.provider import Provider
 
-@dataclass(frozen=True)
-class Options:
+
+class Options(NamedTuple):
     """exact_entry: no cheap attach points.  pid: the live process whose slots tell what an IFUNC
     stands for.  provider: who provides what the binary only imports; None: don't follow."""
 
     exact_entry: bool = False
     pid: int | None = None
-    provider: Provider | None = None
+    provider: "Provider | None" = None
 
 
 def resolve(binary: Binary, *symbols: str, options: Options | None = None) -> Resolution:
@@ -103,41 +100,33 @@ class Resolver:
         ifuncs = [] if spec.delta else [s for s in defined if s.kind == Kind.IFUNC]
         plain = [s for s in defined if s.kind != Kind.IFUNC] if ifuncs else defined
         if found.pattern and spec.name == "*" and not spec.delta:
+            from symprobe.resolve.bulk import all_targets
+
             targets, rejected = all_targets(self._binary, plain)
         else:
             targets, rejected = self._builder.build(plain, delta=spec.delta, notes=notes)
         if not found.pattern:
-            targets = self._explained(targets, plain)
+            targets = self._explained(targets, plain, found.clones)
         for place in _by_place(ifuncs):
             made, refused = self._ifunc(place, notes)
             targets += made
             rejected += refused
         return targets, rejected
 
+    @staticmethod
     def _explained(
-        self, targets: list[ProbeTarget], symbols: Sequence[Symbol]
+        targets: list[ProbeTarget], symbols: Sequence[Symbol], clones: Sequence[Symbol]
     ) -> list[ProbeTarget]:
         """With notes on what a single name hides: others of the same name, clones."""
         if len(targets) > 1 and len({s.name for s in symbols}) == 1:
             note = f"one of {len(targets)} functions of this name"
             targets = [t._replace(notes=(*t.notes, note)) for t in targets]
-        names = {s.name for s in symbols}
-        stem = min(names, key=len, default="")
-        if not stem:
-            return targets
         places = {t.vaddr for t in targets}
-        clones = [
-            s
-            for s in self._binary.symbols(f"^{_quoted(stem)}[.]")
-            if s.defined
-            and s.kind in CODE_KINDS
-            and s.vaddr not in places
-            and clone_parent(s.name) in names
-        ]
         notes = tuple(
             f"{'its cold part' if is_cold(s.name) else 'clone'} {s.name} is at {s.vaddr:#x}"
             + ("" if is_cold(s.name) else ": calls of it are not seen here")
             for s in clones
+            if s.vaddr not in places
         )
         return [t._replace(notes=t.notes + notes) for t in targets]
 
@@ -145,6 +134,8 @@ class Resolver:
         self, symbols: list[Symbol], notes: list[str]
     ) -> tuple[list[ProbeTarget], list[Rejected]]:
         """The implementation that an IFUNC stands for here, else its resolver, named as such."""
+        from symprobe.resolve.ifunc import own_implementation, process_implementation
+
         head = symbols[0]
         offset = None
         why = ""
@@ -182,6 +173,8 @@ class Resolver:
     def _resolver_only(
         self, symbols: list[Symbol], notes: list[str]
     ) -> tuple[list[ProbeTarget], list[Rejected]]:
+        from symprobe.resolve.ifunc import candidates
+
         note = "this is the IFUNC's resolver, called once a process, not the function itself"
         others = candidates(self._binary, symbols[0])
         advice = f"; candidates: {', '.join(others)}" if others else ""
@@ -219,6 +212,8 @@ class Resolver:
         return targets, rejected
 
     def _plt(self, spec: Spec) -> tuple[list[ProbeTarget], list[Rejected]]:
+        from symprobe.resolve.plt import plt_slots
+
         slots = plt_slots(self._binary)
         vaddr = slots.get(spec.name)
         if vaddr is None:
@@ -242,6 +237,8 @@ class Resolver:
         if spec.kind is not SpecKind.NAME:
             return Rejected(spec.text, Reason.NOT_FOUND, f"no function of {file} matches")
         detail = f"not in {file}"
+        from symprobe.resolve.near import near_names
+
         near = near_names(self._binary, spec.name)
         if near:
             detail += f"; near names: {', '.join(near)}"
@@ -264,9 +261,3 @@ def _by_place(symbols: Sequence[Symbol]) -> list[list[Symbol]]:
     for symbol in symbols:
         places.setdefault(symbol.vaddr, []).append(symbol)
     return list(places.values())
-
-
-def _quoted(text: str) -> str:
-    import re
-
-    return re.escape(text)

@@ -1,10 +1,8 @@
 """What a SYMBOL on the command line says: a name, a pattern, a place in a function, an address."""
 
-from __future__ import annotations
-
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from symprobe.errors import PatternError
 from symprobe.model import VAddr
@@ -24,8 +22,7 @@ ALL_VERSIONS = "*"
 PLT = "plt"
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """One SYMBOL argument, taken apart.
 
     text: as typed.  name: the name, the glob, the regular expression.  version: after `@`,

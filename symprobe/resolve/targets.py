@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symprobe.binary import Binary
@@ -20,15 +19,17 @@ _MOST_SHIFTED = 2000
 _LONGEST_INSTRUCTION = 16
 
 
-@dataclass
 class _Place:
     """What is gathered for one address before it becomes a target."""
 
-    vaddr: VAddr
-    asked: list[Symbol]
-    delta: int = 0
-    notes: list[str] = field(default_factory=list)
-    aliases: list[Symbol] = field(default_factory=list)
+    def __init__(
+        self, vaddr: VAddr, asked: list[Symbol], delta: int = 0, notes: Iterable[str] = ()
+    ) -> None:
+        self.vaddr = vaddr
+        self.asked = asked
+        self.delta = delta
+        self.notes = list(notes)
+        self.aliases: list[Symbol] = []
 
     @property
     def symbols(self) -> list[Symbol]:
@@ -63,7 +64,7 @@ class Builder:
                 rejected.append(reason)
                 continue
             vaddr = VAddr(entry_of(self._image, symbol) + delta)
-            place = places.setdefault(vaddr, _Place(vaddr, [], delta, list(notes)))
+            place = places.setdefault(vaddr, _Place(vaddr, [], delta, notes))
             place.asked.append(symbol)
         self._add_aliases(places, delta)
         targets: list[ProbeTarget] = []
@@ -76,7 +77,7 @@ class Builder:
                 targets.append(made)
             else:  # under each name that it was asked for
                 asked = dict.fromkeys(s.versioned_name for s in place.asked)
-                rejected += [replace(made, name=n) for n in (asked if not delta else [made.name])]
+                rejected += [made._replace(name=n) for n in (asked if not delta else [made.name])]
         return targets, rejected
 
     def at_address(self, vaddr: VAddr, text: str) -> ProbeTarget | Rejected:

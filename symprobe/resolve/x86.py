@@ -5,8 +5,6 @@ another disassembler); for what is emulated arch/x86/kernel/uprobes.c, push_setu
 branch_setup_xol_ops (the tests see it in real hits).
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 
