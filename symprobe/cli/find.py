@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.progress import progress
-from symprobe.contract.find import find
 from symprobe.contract.names import wanted
-from symprobe.contract.scan import Scanned
+from symprobe.contract.occurrence import Scanned
 from symprobe.contract.walk import Problem, Walk
 from symprobe.errors import FileError, PatternError
 from symprobe.render.find import hit_lines, hit_value
+
+if TYPE_CHECKING:
+    from symprobe.contract.index import Index
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -58,10 +60,13 @@ def find_command(
         str | None,
         typer.Option(metavar="FILE", help="Keep what was read in FILE, to read it once only."),
     ] = None,
-    no_refresh: Annotated[
-        bool,
-        typer.Option("--no-refresh", help="Answer from the index as it is, in milliseconds."),
-    ] = False,
+    refresh: Annotated[
+        bool | None,
+        typer.Option(
+            "--refresh/--no-refresh",
+            help="Compare every file with the index; or answer from it as it is.",
+        ),
+    ] = None,
     export: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write a Parquet table (needs pyarrow) instead of text."),
@@ -76,10 +81,10 @@ def find_command(
     """  # fmt: skip
     symbols, paths = _arguments(arguments, symbol)
     query = _Query(symbols, paths, follow, all_tables, jobs or len(os.sched_getaffinity(0)))
-    if index is None and no_refresh:
-        raise PatternError("--no-refresh without --index")
+    if index is None and refresh is not None:
+        raise PatternError(f"--{'' if refresh else 'no-'}refresh without --index")
     if index is not None:
-        answers = _indexed(query, index, refresh=not no_refresh)
+        answers = _indexed(query, index, refresh)
     else:
         gathers = as_json or quiet or export is not None or not sys.stdout.isatty()
         answers = _walked(query, build_ids=export is not None, bar=gathers)
@@ -136,6 +141,8 @@ class _Seen:
 
 def _walked(query: _Query, *, build_ids: bool, bar: bool) -> Iterator[Scanned | Problem]:
     """Every file is read."""
+    from symprobe.contract.find import find  # with the readers of ELF, which an index spares
+
     walk = Walk(query.paths, follow=query.follow)
     with progress("searching", None, shown=bar) as advance:
         yield from find(
@@ -149,13 +156,14 @@ def _walked(query: _Query, *, build_ids: bool, bar: bool) -> Iterator[Scanned | 
     yield from walk.problems
 
 
-def _indexed(query: _Query, path: str, *, refresh: bool) -> Iterator[Scanned | Problem]:
-    """Only the files that the index does not know are read."""
+def _indexed(query: _Query, path: str, every_file: bool | None) -> Iterator[Scanned | Problem]:
+    """Only the files that the index does not know are read. every_file: None to look at those that
+    may matter, False for none."""
     from symprobe.contract.index import Index
 
     if query.all_tables:
         raise PatternError("an index holds no local symbols", next_step="leave out --all")
-    if not refresh and not os.path.exists(path):
+    if every_file is False and not os.path.exists(path):
         raise FileError("no such index", file=path, next_step="leave out --no-refresh")
     tops = [os.path.abspath(top) for top in query.paths]
     symbols = [wanted(text) for text in query.symbols]
@@ -164,11 +172,8 @@ def _indexed(query: _Query, path: str, *, refresh: bool) -> Iterator[Scanned | P
 
     def ask() -> None:
         answers.clear()
-        if refresh:
-            walk = Walk(tops, follow=query.follow)
-            with progress("indexing", None) as advance:
-                index.update(walk, tops, jobs=query.jobs, progress=advance)
-            answers.extend(walk.problems)
+        if every_file is not False:
+            answers.extend(_refreshed(index, tops, query, bool(every_file)))
         answers.extend(index.find(symbols, tops))
 
     try:
@@ -176,6 +181,20 @@ def _indexed(query: _Query, path: str, *, refresh: bool) -> Iterator[Scanned | P
     finally:
         index.close()
     yield from answers
+
+
+def _refreshed(index: Index, tops: list[str], query: _Query, every_file: bool) -> list[Problem]:
+    from symprobe.contract.refresh import refresh
+
+    with progress("indexing", None) as advance:
+        return refresh(
+            index,
+            tops,
+            follow=query.follow,
+            every_file=every_file,
+            jobs=query.jobs,
+            progress=advance,
+        )
 
 
 def _arguments(arguments: list[str], symbol: list[str] | None) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from symprobe.contract.scan import Scanned
+from symprobe.contract.occurrence import Scanned
 from symprobe.errors import FileError, SymprobeError
 
 _BATCH = 50_000

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from symprobe.contract.names import wanted
+from symprobe.contract.occurrence import Scanned
 from symprobe.contract.pool import parallel
-from symprobe.contract.scan import Scanned, Scope, scan
+from symprobe.contract.scan import Scope, scan
 
 
 def find(

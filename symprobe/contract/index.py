@@ -1,43 +1,50 @@
 """An index of what files define and import, in an SQLite file, so that each is read once only.
 
-Files are known by path, size, mtime, ctime, device and inode; what changed is read again, what is
-gone is taken out. Several runs may use one index: SQLite's locks keep them apart, a reader sees
-the state before or after another's update.
+What it holds and how it is asked; refresh.py keeps it true. Several runs may use one index:
+SQLite's locks keep them apart, a reader sees the state before or after another's update.
 
 Source: "File Locking And Concurrency", "Write-Ahead Logging", "Pragma Statements" of SQLite.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from symprobe.contract.names import Wanted
-from symprobe.contract.pool import parallel
-from symprobe.contract.scan import NO_KEY, Key, Occurrence, Scanned, Scope, scan, stat_key
+from symprobe.contract.occurrence import NO_KEY, Occurrence, Scanned
 from symprobe.demangle import demangle_many
 from symprobe.errors import FileError
 
+Result = TypeVar("Result")
+
 _APPLICATION = 0x53594D50
 """PRAGMA application_id: "SYMP"."""
-_VERSION = 1
-_SETTLED = 2_000_000_000
-"""Nanoseconds after which a file's times tell any later change."""
+_VERSION = 2
 _PATIENCE = 600.0
 """Seconds to wait for another run that updates the same index."""
 _SCHEMA = """
-CREATE TABLE files (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL,
-  build_id TEXT, error TEXT NOT NULL, is_elf INTEGER);
+CREATE TABLE files (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, stamp BLOB NOT NULL,
+  build_id TEXT, error TEXT NOT NULL, watched INTEGER NOT NULL);
+CREATE INDEX files_watched ON files (path) WHERE watched;
+CREATE INDEX files_that_failed ON files (id) WHERE error != '';
+CREATE TABLE directories (path BLOB PRIMARY KEY, stamp BLOB NOT NULL, problem TEXT NOT NULL)
+  WITHOUT ROWID;
 CREATE TABLE names (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);
 CREATE TABLE symbols (name INTEGER NOT NULL, file INTEGER NOT NULL, member BLOB NOT NULL,
-  version BLOB, is_default INTEGER, defined INTEGER, kind TEXT, bind TEXT, size TEXT, address TEXT,
-  origin TEXT);
-CREATE INDEX symbols_by_name ON symbols (name);
-CREATE INDEX symbols_by_file ON symbols (file);
-CREATE INDEX files_that_failed ON files (id) WHERE error != '';
+  version BLOB, is_default INTEGER, defined INTEGER, kind TEXT, bind TEXT, size, address,
+  origin TEXT)
 """
+SYMBOL_INDEXES = {
+    "symbols_by_name": "CREATE INDEX symbols_by_name ON symbols (name)",
+    "symbols_by_file": "CREATE INDEX symbols_by_file ON symbols (file)",
+}
+"""Apart from the rest: a table that is filled for the first time gets them at the end."""
 
 
 class Index:
@@ -47,11 +54,11 @@ class Index:
         """tell: called with a sentence when the index had to be rebuilt."""
         self._path = path
         self._tell = tell
-        self._connection = self._open()
+        self.connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return self._connect()
+            return _patiently(self._connect)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise self._failure(error) from None
@@ -59,6 +66,7 @@ class Index:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
+        self._inode = _inode(self._path)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -82,39 +90,50 @@ class Index:
         return connection
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        self._begin(connection)
+        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for statement in _SCHEMA.split(";"):
+            for statement in (*_SCHEMA.split(";"), *SYMBOL_INDEXES.values()):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute("COMMIT")
 
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all that is done inside it counts, or none.
+
+        Errors: sqlite3.Error, FileError.
+        """
+        connection = self.connection
+        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
     def rebuild(self) -> sqlite3.Connection:
         """Put a file that can't be used aside and begin anew: it may be something of value."""
-        aside = f"{self._path}.corrupt"
-        for suffix in ("-wal", "-shm"):
-            if os.path.exists(self._path + suffix):
-                os.unlink(self._path + suffix)
-        if os.path.exists(self._path):
-            os.replace(self._path, aside)
-        self._tell(f"{self._path}: corrupt: kept as {aside}, rebuilt")
+        with suppress(FileNotFoundError), open(self._path, "rb") as file:
+            # Another run may find the same, and must not put aside what this one makes.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _inode(self._path) == self._inode:
+                self._put_aside()
         try:
-            self._connection = self._connect()
+            self.connection = _patiently(self._connect)
         except sqlite3.DatabaseError as error:
             raise self._failure(error) from None
-        return self._connection
+        return self.connection
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """A transaction that writes, once others have finished theirs."""
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
+    def _put_aside(self) -> None:
+        aside = f"{self._path}.corrupt"
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
+        os.replace(self._path, aside)
+        self._tell(f"{self._path}: corrupt: kept as {aside}, rebuilt")
 
     def _failure(self, error: sqlite3.Error) -> FileError:
         return FileError(
@@ -124,7 +143,7 @@ class Index:
         )
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def guarded(self, action: Callable[[], None]) -> None:
         """Run an action on the index, once more on a new one when the file proves corrupt.
@@ -137,80 +156,44 @@ class Index:
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError:
-                self._connection.close()
+                self.connection.close()
                 self.rebuild()
                 action()
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
-    # -- updating
-
-    def update(
-        self,
-        files: Iterable[str],
-        tops: Sequence[str],
-        *,
-        jobs: int,
-        progress: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """Make the index say what is below `tops` now. files: all that are there.
-
-        Errors: sqlite3.Error, SymprobeError; then the index stays as it was.
-        """
-        connection = self._connection
-        self._begin(connection)
-        try:
-            writer = _Writer(connection)
-            known = {path: (stamp, number) for path, stamp, number in self._known(tops)}
-            changed = _changed(files, known, writer.drop, progress)
-            for scanned in parallel(_scan_some, changed, jobs=jobs):
-                if scanned is not None:
-                    writer.put(scanned)
-            for _, number in known.values():  # those that were not met are gone
-                writer.drop(number)
-            writer.flush()
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _known(self, tops: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-        for path, stamp, number in self._connection.execute("SELECT path, stamp, id FROM files"):
-            text = os.fsdecode(path)
-            if _below(text, tops):
-                yield text, stamp, number
-
-    # -- asking
-
-    def find(self, wanted: Sequence[Wanted], tops: Sequence[str]) -> Iterator[Scanned]:
+    def find(self, wanted: Sequence[Wanted], tops: Sequence[str]) -> list[Scanned]:
         """As find() of the files below `tops` that the index knows, in the order of their paths.
 
         Errors: sqlite3.Error.
         """
+        self.connection.execute("BEGIN")  # one state, whatever another run writes meanwhile
+        try:
+            rows = [row for row in self._found(wanted) if _below(row.path, tops)]
+        finally:
+            self.connection.execute("COMMIT")
+        return sorted(rows, key=lambda row: row.path)
+
+    def _found(self, wanted: Sequence[Wanted]) -> Iterator[Scanned]:
+        """The files with an occurrence, then those that could not be read."""
         found: dict[int, dict[Occurrence, None]] = {}
         for each in wanted:
             for name, number in self._names(each):
                 for file, occurrence in self._occurrences(name, number):
                     if each.version in (None, occurrence.version):
                         found.setdefault(file, {})[occurrence] = None
-        rows = []
         query = "SELECT path, build_id, error FROM files WHERE id = ?"
         for file, occurrences in found.items():
-            path, build_id, error = self._connection.execute(query, (file,)).fetchone()
-            rows.append((os.fsdecode(path), build_id, error, occurrences))
-        failed = "SELECT path, build_id, error FROM files WHERE error != ''"
-        known = {row[0] for row in rows}
-        for path, build_id, error in self._connection.execute(failed):
-            if os.fsdecode(path) not in known:
-                rows.append((os.fsdecode(path), build_id, error, {}))
-        for text, build_id, error, occurrences in sorted(rows, key=lambda row: row[0]):
-            if _below(text, tops):
-                yield Scanned(text, NO_KEY, build_id, tuple(occurrences), error)
+            path, build_id, error = self.connection.execute(query, (file,)).fetchone()
+            yield Scanned(os.fsdecode(path), NO_KEY, build_id, tuple(occurrences), error)
+        failed = "SELECT id, path, build_id, error FROM files WHERE error != ''"
+        for file, path, build_id, error in self.connection.execute(failed):
+            if file not in found:
+                yield Scanned(os.fsdecode(path), NO_KEY, build_id, (), error)
 
     def _names(self, wanted: Wanted) -> Iterator[tuple[str, int]]:
         """The names of the index that a SYMBOL means, with their numbers."""
-        execute = self._connection.execute
+        execute = self.connection.execute
         if wanted.prefixes is not None:  # a few places of the sorted names hold them all
             rows: list[tuple[bytes, int]] = []
             for prefix in wanted.prefixes:
@@ -229,7 +212,7 @@ class Index:
         columns = "file, member, version, is_default, defined, kind, bind, size, address, origin"
         query = f"SELECT {columns} FROM symbols WHERE name = ?"
         (readable,) = demangle_many([name])
-        for row in self._connection.execute(query, (number,)):
+        for row in self.connection.execute(query, (number,)):
             file, member, version, default, defined, kind, bind, size, address, origin = row
             yield file, Occurrence(
                 member.decode("utf-8", "surrogateescape"), name, readable,
@@ -242,94 +225,19 @@ def _below(path: str, tops: Sequence[str]) -> bool:
     return any(path == top or path.startswith(os.path.join(top, "")) for top in tops)
 
 
-def _changed(
-    files: Iterable[str],
-    known: dict[str, tuple[str, int]],
-    drop: Callable[[int], None],
-    progress: Callable[[int], None],
-) -> Iterator[str]:
-    """The files that are not as the index knows them. Takes those that are there out of `known`,
-    and out of the index when it knows them otherwise."""
-    for path in files:
-        progress(1)
-        entry = known.pop(path, None)
-        if entry is not None:
-            if _stamp_of(path) == entry[0]:
-                continue
-            drop(entry[1])
-        yield path
-
-
-def _stamp_of(path: str) -> str | None:
+def _inode(path: str) -> int | None:
     try:
-        return _stamp(stat_key(os.stat(path)))
+        return os.stat(path).st_ino
     except OSError:
-        return None  # gone, or the scan will say
+        return None
 
 
-def _stamp(key: Key) -> str:
-    return ":".join(map(str, key))
-
-
-def _scan_some(paths: list[str]) -> list[Scanned | None]:
-    return [scan(path, Scope(None, build_ids=True)) for path in paths]
-
-
-def _settled(key: Key) -> str:
-    """The stamp; none for a file written a moment ago, which may change again without its times
-    telling: it will be read anew."""
-    return _stamp(key) if time.time_ns() - key[2] > _SETTLED else ""
-
-
-class _Writer:
-    """Puts files into an index, and numbers names."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._rows: list[tuple[object, ...]] = []
-        self._numbers: dict[str, int] = {}
-
-    def drop(self, number: int) -> None:
-        self._connection.execute("DELETE FROM symbols WHERE file = ?", (number,))
-        self._connection.execute("DELETE FROM files WHERE id = ?", (number,))
-
-    def put(self, scanned: Scanned) -> None:
-        """Put in one file that the index does not know."""
-        execute = self._connection.execute
-        values = (
-            os.fsencode(scanned.path), _settled(scanned.key), scanned.build_id, scanned.error,
-            scanned.is_elf,
-        )  # fmt: skip
-        file = execute("INSERT INTO files VALUES (NULL, ?, ?, ?, ?, ?)", values).lastrowid
-        for each in scanned.occurrences:
-            self._rows.append(
-                (
-                    self._number(each.name), file, _bytes(each.member), _bytes(each.version),
-                    each.default_version, each.defined, each.kind, each.bind, str(each.size),
-                    str(each.vaddr), each.table,
-                )
-            )  # fmt: skip
-        if len(self._rows) > 20_000:
-            self.flush()
-
-    def flush(self) -> None:
-        marks = ", ".join("?" * 11)
-        self._connection.executemany(f"INSERT INTO symbols VALUES ({marks})", self._rows)
-        self._rows.clear()
-        if len(self._numbers) > 2_000_000:
-            self._numbers.clear()
-
-    def _number(self, name: str) -> int:
-        known = self._numbers.get(name)
-        if known is None:
-            raw = (_bytes(name),)
-            execute = self._connection.execute
-            row = execute("SELECT id FROM names WHERE name = ?", raw).fetchone()
-            known = row[0] if row else execute("INSERT INTO names VALUES (NULL, ?)", raw).lastrowid
-            assert known is not None
-            self._numbers[name] = known
-        return known
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogateescape")
+def _patiently(action: Callable[[], Result]) -> Result:
+    """What an action gives once no other run holds the index locked."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise

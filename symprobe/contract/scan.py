@@ -9,11 +9,13 @@ archive's) bytes, at C speed: most files of a tree are done with that. (Measured
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from symprobe.binary import Binary
 from symprobe.contract.names import Wanted
+from symprobe.contract.occurrence import NO_KEY, Occurrence, Scanned, stat_key
 from symprobe.contract.walk import why
 from symprobe.elf import archive
 from symprobe.elf.constants import ELF_MAGIC, ET_CORE, ET_REL, PT_DYNAMIC, PT_INTERP
@@ -28,45 +30,8 @@ _BLOCK = 8 << 20
 _PUBLIC = (Bind.GLOBAL, Bind.WEAK, Bind.UNIQUE)
 _HIDDEN = ("hidden", "internal")
 _NO_NAMES = (Kind.FILE, Kind.SECTION)
-
-
-class Occurrence(NamedTuple):
-    """A name in a file. member: of an archive, else empty.  defined: here, else imported.  vaddr,
-    size: of a definition."""
-
-    member: str
-    name: str
-    demangled: str
-    version: str | None
-    default_version: bool
-    defined: bool
-    kind: str
-    bind: str
-    size: int
-    vaddr: int
-    table: str
-
-
-Key = tuple[int, int, int, int, int]
-"""Size, mtime, ctime (nanoseconds), device and inode: when they are the same, so is the file."""
-NO_KEY: Key = (0, 0, 0, 0, 0)
-
-
-def stat_key(info: os.stat_result) -> Key:
-    """The Key of a file."""
-    return info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_dev, info.st_ino
-
-
-class Scanned(NamedTuple):
-    """One file that is ELF or an archive. key: when it was opened; of others only when all names
-    are asked for.  error: why it, or a part of it, could not be read."""
-
-    path: str
-    key: Key
-    build_id: str | None
-    occurrences: tuple[Occurrence, ...]
-    error: str = ""
-    is_elf: bool = True
+_LIKELY_NAME = re.compile(r".?[^.]*|.*\.(?:so|o|a|ko|bin|debug|elf|exe|node|out)(?:\.[\w.]+)?")
+"""Of a program or a library: without an ending, or with one of theirs."""
 
 
 class Scope(NamedTuple):
@@ -79,7 +44,7 @@ class Scope(NamedTuple):
 
 
 def scan(path: str, scope: Scope) -> Scanned | None:
-    """What one file holds; None: it is gone.  is_elf is False for neither ELF nor archive."""
+    """What one file holds; None: it is gone."""
     try:
         fd = os.open(path, OPEN_FLAGS)
     except FileNotFoundError:
@@ -93,10 +58,11 @@ def scan(path: str, scope: Scope) -> Scanned | None:
     except OSError as error:
         os.close(fd)
         return Scanned(path, NO_KEY, None, (), why(error))
-    key = NO_KEY if info is None else stat_key(info)
+    # A thin archive's members are other files, of which its own times tell nothing.
+    key = NO_KEY if info is None or head == archive.THIN_MAGIC else stat_key(info)
     if not is_elf:
         os.close(fd)
-        return Scanned(path, key, None, (), "", False)
+        return Scanned(path, key, None, (), "", info is not None and _may_become_elf(path, info))
     try:
         source = FileSource(FilePath.plain(path), fd)
     except SymprobeError as error:  # it closes what it refuses
@@ -115,6 +81,13 @@ def scan(path: str, scope: Scope) -> Scanned | None:
     finally:
         source.close()
     return Scanned(path, key, build_id, tuple(found), problem)
+
+
+def _may_become_elf(path: str, info: os.stat_result) -> bool:
+    """Whether a file that is something else may well be overwritten with ELF, in place."""
+    if info.st_size == 0 or info.st_mode & 0o111:
+        return True
+    return _LIKELY_NAME.fullmatch(os.path.basename(path)) is not None
 
 
 def _may_hold(source: FileSource, wanted: Sequence[Wanted] | None) -> bool:

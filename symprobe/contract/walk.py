@@ -36,11 +36,10 @@ class Walk:
         self._files: set[str] = set()
         """Real paths of the files among the paths."""
         self.problems: list[Problem] = []
-        self.foreign: list[str] = []
-        """Directories on other file systems, not entered."""
-        self.links = 0
-        """Symbolic links that were met below the paths."""
+        self.foreign: dict[str, int] = {}
+        """Directories on other file systems, not entered, and their device numbers."""
         self.directories: dict[str, os.stat_result] = {}
+        self._passed_over = False
 
     def __iter__(self) -> Iterator[str]:
         for path in self._paths:
@@ -49,6 +48,12 @@ class Walk:
             links, self._links = self._links, []
             for path, device in links:
                 yield from self._link(path, device)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything below each path was met under that path, or is a directory that can't
+        be read."""
+        return not self._passed_over and all(p.path in self.directories for p in self.problems)
 
     def _root(self, path: str) -> Iterator[str]:
         try:
@@ -74,24 +79,26 @@ class Walk:
         while stack:
             path, info = stack.pop()
             if not self._is_new(info):
+                self._passed_over = True
                 continue
             self.directories[path] = info
             below = []
             for entry in self._entries(path):
                 try:
                     if entry.is_symlink():
-                        self.links += 1
                         if self._follow:
                             self._links.append((entry.path, device))
                     elif entry.is_file(follow_symlinks=False):
-                        if not (self._files and os.path.realpath(entry.path) in self._files):
+                        if self._files and os.path.realpath(entry.path) in self._files:
+                            self._passed_over = True
+                        else:
                             yield entry.path
                     elif entry.is_dir(follow_symlinks=False):
                         below.append((entry.path, entry.stat(follow_symlinks=False)))
                 except OSError as error:
                     self._failed(entry.path, error)
             stack += [each for each in reversed(below) if each[1].st_dev == device]
-            self.foreign += [inner for inner, status in below if status.st_dev != device]
+            self.foreign.update((p, s.st_dev) for p, s in below if s.st_dev != device)
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:
@@ -113,7 +120,7 @@ class Walk:
         except OSError:
             return  # it leads nowhere, or in circles
         if holder.st_dev != device:
-            self.foreign.append(path)
+            self.foreign[path] = holder.st_dev
         elif stat.S_ISDIR(info.st_mode):
             self._roots.append(os.path.join(real, ""))
             yield from self._tree(path, info)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from symprobe.contract.scan import Occurrence, Scanned
+from symprobe.contract.occurrence import Occurrence, Scanned
 from symprobe.render.json import put_text
 from symprobe.render.text import escape
 
