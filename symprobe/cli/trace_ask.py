@@ -160,6 +160,9 @@ class Asked:
         chosen = [name for name, given in asked.items() if given]
         if len(chosen) > 1:
             raise typer.BadParameter(f"{' and '.join(chosen)} exclude each other")
+        for name, text in (("--where", self.where), ("--values", self.values)):
+            if text is not None and not text.strip():
+                raise typer.BadParameter(f"{name} is empty")
         if self.same_thread and self.span is None:
             raise typer.BadParameter("--same-thread goes with --span")
         if self.folded and not self.stacks:

@@ -66,7 +66,7 @@ def event_line(event: Event, targets: Sequence[ProbeTarget]) -> str:
 
 
 def value_text(value: Value) -> str:
-    """A value as C would write it; not escaped."""
+    """A value as C would write it: a text in quotes, those in it with a backslash."""
     if value is None:
         return "(unreadable)"
     if isinstance(value, bool):
@@ -74,7 +74,8 @@ def value_text(value: Value) -> str:
     if isinstance(value, bytes):
         return value.hex(" ")
     if isinstance(value, str):
-        return f'"{value}"'
+        inside = value.replace("\\", "\\\\") if value.isprintable() else escape(value)
+        return '"{}"'.format(inside.replace('"', '\\"'))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -19,6 +19,14 @@ _REGISTERS = {
     for names in (("rdi", "rsi", "rdx", "rcx", "r8", "r9"), tuple(f"x{n}" for n in range(8)))
     for number, name in enumerate(names)
 }
+_WHOLE = {
+    Encoding.SIGNED,
+    Encoding.UNSIGNED,
+    Encoding.POINTER,
+    Encoding.BOOL,
+    Encoding.CHAR,
+}
+_FLOATS_IN_REGISTERS = 8
 _SPEC = re.compile(r"(?P<what>[A-Za-z_]\w*|\d+)(?::(?P<type>\w+(?::\w+)?))?")
 
 
@@ -87,11 +95,13 @@ class Signatures:
     def result(self, chosen: ValueType | None) -> Argument:
         """The value returned."""
         if chosen is None:
-            kinds = {
-                type_of(f.return_type, f.return_size, f.return_encoding) if f else AUTO
-                for f in self.functions
-            }
-            chosen = kinds.pop() if len(kinds) == 1 else AUTO
+            kinds = {_result_type(function) for function in self.functions}
+            if len(kinds) > 1:
+                raise PatternError(
+                    "retval: is not of the same type in all functions",
+                    next_step="give one, such as --retval:int, or trace one at a time",
+                )
+            chosen = kinds.pop()
         if chosen.is_float:
             raise PatternError(
                 "retval: a float or double is returned in a register that BPF programs can't read",
@@ -124,11 +134,30 @@ class Signatures:
         kind = type_of(parameter.type, parameter.byte_size, parameter.encoding)
         if spec.type is None:
             self._check_struct(spec.label, parameter)
-            self._check_float(spec.label, kind)
+        self._check_float(spec.label, kind)
+        return self._position(spec.label, function, index), kind
+
+    def _position(self, label: str, function: FunctionInfo, index: int) -> int:
+        """Among the parameters passed as integers; on i386, where all are on the stack, in words.
+
+        Debug information names the register; where it does not, the psABI's order does, as long
+        as nothing stands before the parameter whose place depends on more than its size.
+        """
+        parameter, before = function.parameters[index], function.parameters[:index]
+        hidden = function.return_encoding is Encoding.STRUCT  # the address for what is returned
         if self.all_32_bit:
-            before = function.parameters[:index]
-            return sum(max(1, ((each.byte_size or 4) + 3) // 4) for each in before), kind
-        return _REGISTERS.get(parameter.register or "", index), kind
+            return hidden + sum(max(1, ((each.byte_size or 4) + 3) // 4) for each in before)
+        if parameter.register in _REGISTERS:
+            return _REGISTERS[parameter.register]
+        floats = sum(each.encoding is Encoding.FLOAT for each in before)
+        sure = all(map(_one_register, (*before, parameter))) and not hidden
+        if parameter.register is not None or not sure or floats > _FLOATS_IN_REGISTERS:
+            raise PatternError(
+                f"{label}: where {function.name} is given it is not known: structures are passed "
+                "by value",
+                next_step="ask for another argument",
+            )
+        return index - floats
 
     def _check_float(self, label: str, kind: ValueType) -> None:
         if kind.is_float and not self.all_32_bit:
@@ -143,3 +172,23 @@ class Signatures:
             raise PatternError(
                 f"{label}: is a {parameter.type} by value", next_step="give a type, such as :hex"
             )
+
+
+def _result_type(function: FunctionInfo | None) -> ValueType:
+    """The type that a function returns, AUTO when it is not known. PatternError: none."""
+    if function is None:
+        return AUTO
+    if function.return_type == "void":
+        raise PatternError(f"retval: {function.name} returns nothing")
+    if function.return_encoding is Encoding.STRUCT:
+        raise PatternError(
+            f"retval: {function.name} returns a {function.return_type} by value",
+            next_step="give a type, such as --retval:hex",
+        )
+    return type_of(function.return_type, function.return_size, function.return_encoding)
+
+
+def _one_register(parameter: Parameter) -> bool:
+    """Whether it takes one register, general or vector, or one word of the stack behind them."""
+    size = parameter.byte_size or 0
+    return 0 < size <= 8 and (parameter.encoding in _WHOLE or parameter.encoding is Encoding.FLOAT)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from symprobe.errors import PatternError
-from symprobe.probe import ProbeTarget
+from symprobe.probe import ProbeTarget, Rejected
 from symprobe.trace.snapshot import Snapshot
 
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {
@@ -49,8 +49,10 @@ class Outcome:
     detail: str = ""
 
 
-def parse(text: str, targets: Iterable[ProbeTarget]) -> Expectation:
-    """PatternError unless each name in it means one of the targets (or one that was refused).
+def parse(
+    text: str, targets: Iterable[ProbeTarget], rejected: Sequence[Rejected] = ()
+) -> Expectation:
+    """PatternError unless each name in it means one of the targets, or a SYMBOL that was rejected.
 
     A name may hold an operator itself (`operator>`, `a<b>`): the place to split
     is the one that leaves known names on both sides.
@@ -70,9 +72,11 @@ def parse(text: str, targets: Iterable[ProbeTarget]) -> Expectation:
             next_step="for example 'foo>=1', 'foo==67' or 'foo>bar'",
         )
     for split in splits:
-        if all(_meant(name, known) for name in _names(split)):
+        if all(_meant(name, known) or _why_not(name, rejected) for name in _names(split)):
             return split
-    unknown = next(name for name in _names(splits[0]) if not _meant(name, known))
+    unknown = next(
+        name for name in _names(splits[0]) if not (_meant(name, known) or _why_not(name, rejected))
+    )
     raise PatternError(
         f"the expectation {text!r} names {unknown!r}, which is not traced",
         next_step="name it as a SYMBOL too",
@@ -80,14 +84,24 @@ def parse(text: str, targets: Iterable[ProbeTarget]) -> Expectation:
 
 
 def judge(
-    expectations: Sequence[Expectation], snapshot: Snapshot, refused: Sequence[ProbeTarget] = ()
+    expectations: Sequence[Expectation],
+    snapshot: Snapshot,
+    refused: Sequence[ProbeTarget] = (),
+    rejected: Sequence[Rejected] = (),
 ) -> list[Outcome]:
-    """The outcomes, in order. Nothing holds for a function that could not be counted in full."""
+    """The outcomes, in order. Nothing holds for a function that could not be counted in full.
+
+    refused: targets that the kernel takes no probe on; rejected: what became no target at all.
+    """
+    counted = [hit.target for hit in snapshot.hits]
     outcomes = []
     for each in expectations:
+        absent = [name for name in _names(each) if not _meant(name, counted)]
         detail = ""
         if any(_meant(name, refused) for name in _names(each)):
             detail = "the kernel takes no probe on one of its functions"
+        elif absent:
+            detail = f"{absent[0]}: {_why_not(absent[0], rejected)}"
         elif snapshot.missed:
             detail = f"the kernel missed {snapshot.missed} hits"
         left, right = _value(each.left, snapshot), _value(each.right, snapshot)
@@ -109,6 +123,12 @@ def _value(side: str | int, snapshot: Snapshot) -> int:
     if isinstance(side, int):
         return side
     return sum(hit.calls for hit in snapshot.hits if _meant(side, [hit.target]))
+
+
+def _why_not(name: str, rejected: Iterable[Rejected]) -> str:
+    """Why a SYMBOL of that name became no target, empty when none was asked for."""
+    alike = (each for each in rejected if name in (each.name, each.name.partition("@")[0]))
+    return next((each.detail for each in alike), "")
 
 
 def _meant(name: str, targets: Iterable[ProbeTarget]) -> bool:

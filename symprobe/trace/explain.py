@@ -32,7 +32,11 @@ def look(files: Iterable[tuple[Inode, FilePath]], pids: Iterable[int]) -> dict[I
     wanted = dict(files)
     mapped = dict.fromkeys(wanted, 0)
     strangers: dict[Inode, int] = {}
-    paths = {os.path.realpath(path.shown): inode for inode, path in wanted.items()}
+    paths = {
+        spelling: inode
+        for inode, path in wanted.items()
+        for spelling in (path.shown, os.path.realpath(path.shown))
+    }
     for pid in pids:
         try:
             entries = mappings(pid)
@@ -41,11 +45,20 @@ def look(files: Iterable[tuple[Inode, FilePath]], pids: Iterable[int]) -> dict[I
         here = {entry.inode for entry in entries} & mapped.keys()
         for inode in here:
             mapped[inode] += 1
+        root = _root(pid)
         for entry in entries:
-            inode = paths.get(entry.path, (0, 0))
+            inode = paths.get(entry.path.removeprefix(root), (0, 0))
             if inode in wanted and inode not in here:
                 strangers.setdefault(inode, pid)
     return {inode: Seen(mapped[inode], strangers.get(inode)) for inode in wanted}
+
+
+def _root(pid: int) -> str:
+    """What is / for a process, as maps would begin its paths; empty for our own."""
+    try:
+        return os.readlink(f"/proc/{pid}/root").rstrip("/")
+    except OSError:  # it has ended
+        return ""
 
 
 def every_process() -> list[int]:

@@ -36,6 +36,6 @@ def need_permission() -> None:
     lacking = missing(effective())
     if lacking:
         raise TraceError(
-            f"tracing takes root, or CAP_BPF and CAP_PERFMON: {lacking} is missing",
+            f"tracing takes root, or CAP_BPF and CAP_PERFMON: it lacks {lacking}",
             next_step="run it with sudo, see 'symprobe doctor'",
         )

@@ -74,7 +74,7 @@ def run(
     before the command has begun; it then never runs.
     """
     targets = _targets(plan)
-    expectations = [expect.parse(text, targets) for text in plan.expectations]
+    expectations = [expect.parse(text, targets, plan.rejected) for text in plan.expectations]
     with ExitStack() as stack:
         command = None
         if plan.command:
@@ -97,7 +97,10 @@ def run(
         )
         if plan.strict and (plan.rejected or tracer.refused):
             first = (*plan.rejected, *tracer.refused)[0]
-            raise TraceError(f"{first.name} can't be traced: {first.detail} (--strict)")
+            raise TraceError(
+                f"{first.name} can't be traced: {first.detail}",
+                next_step="without --strict the others are traced",
+            )
         before = _look(plan, who) if plan.pids else {}
         end, snapshot = _watch(plan, tracer, command, on_start, on_tick)
         if on_end is not None:
@@ -108,8 +111,8 @@ def run(
         if command is not None and stopped:
             stop_command(command, PATIENCE)
         result = None if command is None else CommandResult(plan.command, command.ended, stopped)
-        judged = expect.judge(expectations, snapshot, refused_targets(targets, snapshot))
-        return _report(plan, tracer, snapshot, seen, result, tuple(judged))
+        judged = _judged(plan, targets, expectations, snapshot)
+        return _report(plan, tracer, snapshot, seen, result, judged)
 
 
 def _report(
@@ -166,6 +169,16 @@ def _watch(
                 on_tick(tracer.snapshot())
         snapshot = tracer.snapshot()
     return end or End.SIGNAL, snapshot
+
+
+def _judged(
+    plan: Plan,
+    targets: tuple[ProbeTarget, ...],
+    expectations: list[expect.Expectation],
+    snapshot: Snapshot,
+) -> tuple[expect.Outcome, ...]:
+    refused = refused_targets(targets, snapshot)
+    return tuple(expect.judge(expectations, snapshot, refused, plan.rejected))
 
 
 def _targets(plan: Plan) -> tuple[ProbeTarget, ...]:

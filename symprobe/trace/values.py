@@ -76,9 +76,15 @@ class Values(OnlyCalls):
                 value = self.argument.type.decode_text(key[8 : 8 + size])
             found[slot].append(ValueCount(value, count))
         for values in found:
-            values.sort(key=lambda each: (-each.count, str(each.value)))
+            values.sort(key=_most_first)
         lost = sum(counters(program[b"values_lost"], 1))
         return Measured(values=tuple(map(tuple, found)), lost=lost)
+
+
+def _most_first(each: ValueCount) -> tuple[int, float, str]:
+    """Order of most to least; of equals, numbers by their size."""
+    number = each.value if isinstance(each.value, int | float) else 0
+    return -each.count, number, str(each.value)
 
 
 def _padded(size: int) -> int:

@@ -69,6 +69,11 @@ class ValueType:
         return self.name in ("str", "bytes")
 
     @property
+    def may_be_address(self) -> bool:
+        """Whether a text may stand where it points to."""
+        return self.is_text or self.name in ("auto", "ptr", "hex", "long", "ulong")
+
+    @property
     def reader(self) -> str:
         """The helper that reads what stands at an address."""
         return "bpf_probe_read_user_str" if self.name == "str" else "bpf_probe_read_user"

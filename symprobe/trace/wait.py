@@ -17,6 +17,9 @@ from symprobe.model import TextEnum
 from symprobe.trace.command import HeldCommand
 
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+_REPEATED = _ENDING - {signal.SIGHUP}
+"""Those of which a second one ends the trace of a command; with SIGHUP a daemon reads its
+configuration, as often as it gets one."""
 _PASSED_ON = {signal.SIGUSR1, signal.SIGUSR2}
 _LOOK_EVERY = 0.1
 """Seconds between two looks at whether the processes of -p are alive."""
@@ -49,7 +52,7 @@ class Watch:
 
     SIGINT, SIGTERM, SIGHUP and SIGQUIT end a trace. With a command they are
     its business: they are passed on, unless the terminal has sent them to both
-    of us, and the trace ends with the command; a second one ends the trace.
+    of us, and the trace ends with the command; a second one (but for SIGHUP) ends the trace.
     """
 
     def __init__(self, until: Until) -> None:
@@ -105,23 +108,27 @@ class Watch:
             return False
         if command is not None and not _both_got(received, command):
             command.send(received.si_signo)
-        if received.si_signo not in _ENDING:
-            return False
-        self._signals += 1
-        return command is None or self._signals > 1
+        if command is None:
+            return True
+        self._signals += received.si_signo in _REPEATED
+        return self._signals > 1
 
 
 def stop_command(command: HeldCommand, patience: float) -> None:
     """End a command that outlives its trace, as timeout(1) does: SIGTERM, and SIGCONT to act on it.
 
-    Waits for it up to `patience` seconds; command.ended stays None if it goes on.
+    Waits for it up to `patience` seconds, or until a signal says that this is too long;
+    command.ended stays None if it goes on.
     """
     command.send(signal.SIGTERM)
     command.send(signal.SIGCONT)
     deadline = time.monotonic() + patience
-    with _blocked({signal.SIGCHLD}):
+    watched = _ENDING | {signal.SIGCHLD}
+    with _blocked(watched):
         while command.poll() is None and (left := deadline - time.monotonic()) > 0:
-            signal.sigtimedwait({signal.SIGCHLD}, left)
+            received = signal.sigtimedwait(watched, left)
+            if received is not None and received.si_signo in _ENDING:
+                break
 
 
 def _both_got(received: signal.struct_siginfo, command: HeldCommand) -> bool:

@@ -219,7 +219,7 @@ class _Parser:
                 raise self._error("a comm has at most 15 bytes")
             words = [int.from_bytes(text.ljust(16, b"\0")[at : at + 8], "little") for at in (0, 8)]
             return f"{no}comm_is({words[0]}ULL, {words[1]}ULL)"
-        if left.argument is None:
+        if left.argument is None or not left.argument.type.may_be_address:
             raise self._error(f"{left.shown} is a number")
         if len(text) > MOST_TEXT:
             raise self._error(f"a text has at most {MOST_TEXT} bytes")

@@ -72,6 +72,7 @@ def test_strict(tmp_path: Path) -> None:
     ran = symprobe(*words, "--strict", "--", "touch", mark)
     assert ran.code == 2
     assert "pthread_spin_lock" in ran.err
+    assert "without --strict" in ran.err
     assert not mark.exists()
     ran = symprobe(*words, "--", "touch", mark)
     assert ran.code == 0

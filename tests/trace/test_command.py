@@ -7,6 +7,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -263,6 +264,19 @@ def test_a_command_that_goes_on(tmp_path: Path) -> None:
             list(watch.wait())
 
 
+def test_a_signal_ends_the_waiting_for_a_command_that_goes_on(tmp_path: Path) -> None:
+    with held("/bin/sh", "-c", f"trap '' TERM; echo > {tmp_path}/on; sleep 600") as command:
+        command.release()
+        while not (tmp_path / "on").exists():
+            pass
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        stop_command(command, 3600)
+        assert command.ended is None
+        command.send(signal.SIGKILL)
+        with Watch(Until(command=command)) as watch:
+            list(watch.wait())
+
+
 def traced_shell(script: str, counted: Path) -> subprocess.Popen[str]:
     """Another symprobe, in a process group of its own, tracing a shell's script."""
     code = f"""
@@ -340,6 +354,20 @@ def test_a_second_signal_ends_the_trace(counted: Path) -> None:
         output = tracer.stdout.read()
     assert "[23] " in output
     assert "stopped=True" in output
+
+
+def test_a_daemon_may_be_told_to_read_its_configuration_again_and_again(counted: Path) -> None:
+    script = "n=0; trap 'n=$((n+1)); echo $n' HUP; echo ready; "
+    script += f"while [ $n -lt 3 ]; do sleep 0.01; done; {counted} thread 23; exit 6"
+    with traced_shell(script, counted) as tracer:
+        assert tracer.stdout is not None
+        assert tracer.stdout.readline() == "ready\n"
+        for number in (1, 2, 3):
+            tracer.send_signal(signal.SIGHUP)
+            assert tracer.stdout.readline() == f"{number}\n"
+        output = tracer.stdout.read()
+    assert "[23] " in output
+    assert "exit=6" in output
 
 
 def test_the_target_exits_while_probes_are_put_in(counted: Path, tmp_path: Path) -> None:

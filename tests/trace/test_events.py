@@ -102,6 +102,50 @@ def test_arguments_of_32_bit_programs(compiled: Callable[..., Path]) -> None:
     assert [event["args"]["text"] for event in seen] == TEXTS * 3
 
 
+@pytest.mark.parametrize("options", [("-O2",), ("-O0",), ("-m32",)])
+def test_arguments_are_where_the_abi_has_them(
+    options: tuple[str, ...], compiled: Callable[..., Path]
+) -> None:
+    """With and without registers in the debug information."""
+    program = compiled("passed.c", *options)
+
+    def seen(function: str, *names: str) -> list[object]:
+        asked = [f"--arg={name}" for name in names]
+        (event,), _ = events(program, function, *asked, "--json", "--", program)
+        return [event["args"][name] for name in names]
+
+    assert seen("behind_float", "number") == [-3]
+    assert seen("behind_struct", "text") == ['he said "\\"']
+    assert seen("on_the_stack", "a", "g", "seventh", "eighth") == [1, 7, -8, -9]
+    assert seen("returned", "number") == [41]
+
+
+def test_what_is_not_known_is_not_guessed(compiled: Callable[..., Path]) -> None:
+    program = compiled("passed.c", "-O0")
+    for function, option, message in (
+        ("behind_struct", "--arg=number", "number: where behind_struct is given it is not known"),
+        ("behind_float", "--arg=factor:hex", "register that BPF programs can't read"),
+        ("nothing", "--retval", "retval: nothing returns nothing"),
+        ("returned", "--retval", "retval: returned returns a struct wide by value"),
+        ("/^(is_positive|behind_float)$/", "--retval", "not of the same type in all functions"),
+        ("nothing", "--where=number == 'x'", "number is a number"),
+        ("nothing", "--where= ", "--where is empty"),
+    ):
+        command = [sys.executable, "-m", "symprobe", "trace", program, function, option, "--"]
+        done = subprocess.run([*command, program], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+    (event,), _ = events(program, "is_positive", "--retval", "--json", "--", program)
+    assert event["retval"] is True
+
+
+def test_a_quote_in_a_text_does_not_end_it(compiled: Callable[..., Path]) -> None:
+    program = compiled("passed.c")
+    command = [sys.executable, "-m", "symprobe", "trace", program, "behind_struct", "--arg=text"]
+    done = subprocess.run([*command, "--", program], capture_output=True, text=True, check=True)
+    assert r'behind_struct(text="he said \"\\\"")' in done.stdout
+
+
 def test_a_text_line_is_one_line_and_inert(timed: Path) -> None:
     command = [sys.executable, "-m", "symprobe", "trace", timed, "mixed", "--arg", "1:str"]
     command += ["--retval:int", "--", timed, "values", "6"]
@@ -144,6 +188,8 @@ def test_values_are_counted(timed: Path) -> None:
 
     assert values("arg1:str") == Counter(dict.fromkeys(TEXTS, 70))
     assert values("small") == Counter({7: 53, 200: 157})
+    _, summary = events(timed, "mixed", "--values=0", "--json", "--", timed, "values", 12)
+    assert [each["value"] for each in summary["targets"][0]["values"]] == list(range(12))
     results = Counter(-1 if n % 7 == 0 else n for n in range(210))
     assert values("retval") == results
     assert values("retval:int") == results

@@ -6,7 +6,7 @@ import pytest
 
 from symprobe.errors import PatternError
 from symprobe.model import FileOffset, FilePath, VAddr
-from symprobe.probe import ProbeTarget
+from symprobe.probe import ProbeTarget, Reason, Rejected
 from symprobe.trace.expect import judge, parse
 from symprobe.trace.snapshot import Hits, Snapshot
 
@@ -81,3 +81,11 @@ def test_nothing_holds_for_what_was_not_counted_in_full() -> None:
     assert "takes no probe" in outcome.detail
     (outcome,) = judge([expectation], snapshot(), refused=[BAR])
     assert outcome.held
+
+
+@pytest.mark.parametrize("text", ["gone==0", "gone>=1", "gone@V<foo"])
+def test_nothing_holds_for_what_is_not_there(text: str) -> None:
+    rejected = [Rejected("gone@V", Reason.NOT_FOUND, "not in /bin/x")]
+    (outcome,) = judge([parse(text, ALL, rejected)], snapshot(), (), rejected)
+    assert not outcome.held
+    assert outcome.detail.endswith(": not in /bin/x")

@@ -84,6 +84,17 @@ def test_a_file_that_was_replaced_while_a_process_runs_it(counted: Path, tmp_pat
     )
 
 
+def test_a_file_of_that_path_in_another_root(compiled: Callable[..., Path], tmp_path: Path) -> None:
+    program = compiled("counted.c", "-static")
+    inside = tmp_path / "root" / str(program).lstrip("/")
+    inside.parent.mkdir(parents=True)
+    shutil.copy(program, inside)
+    with waiting("chroot", tmp_path / "root", program, "--wait", "idle") as process:
+        plan = Plan((target(program, "work"),), pids=(process.pid,), seconds=0.1)
+        (note,) = notes(plan)
+    assert note.startswith(f"process {process.pid} has another file of that path")
+
+
 @pytest.mark.parametrize(
     "options",
     [
