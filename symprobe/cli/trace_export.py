@@ -22,10 +22,14 @@ PATIENCE = 5.0
 
 
 def export_path(text: str) -> str:
-    """The FILE of `openmetrics:FILE`. BadParameter: anything else."""
+    """The FILE of `openmetrics:FILE`. BadParameter: anything else; FileError: no place for it."""
     kind, _, path = text.partition(":")
     if kind != "openmetrics" or not path:
         raise typer.BadParameter(f"--export {text}: write openmetrics:FILE")
+    folder = os.path.dirname(path) or "."
+    if not os.access(folder, os.W_OK | os.X_OK) or os.path.isdir(path):
+        what = "it is a directory" if os.path.isdir(path) else f"no new file can be made in {folder}"
+        raise FileError(f"can't be written: {what}", file=path, next_step="choose another FILE")
     return path
 
 

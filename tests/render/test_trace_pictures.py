@@ -228,7 +228,11 @@ def test_addresses() -> None:
     for wrong in ("", "host", "host:", "1:2:3", "h:70000", "9435x"):
         with pytest.raises(typer.BadParameter):
             listen_address(wrong)
-    assert export_path("openmetrics:/a:b") == "/a:b"
+    assert export_path("openmetrics:/tmp/a:b") == "/tmp/a:b"
+    assert export_path("openmetrics:a") == "a"
+    for gone in ("openmetrics:/no/such/folder/x", "openmetrics:/tmp"):
+        with pytest.raises(FileError, match="can't be written"):
+            export_path(gone)
     for wrong in ("/a", "openmetrics:", "csv:/a"):
         with pytest.raises(typer.BadParameter):
             export_path(wrong)
