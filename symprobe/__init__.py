@@ -8,7 +8,16 @@
     with Tracer(answer) as tracer: ...              # how often are they called? (root)
     tracer.snapshot().hits
 
-Errors are subclasses of SymprobeError. Everything is loaded when it is first used.
+Errors are subclasses of SymprobeError (see symprobe.errors):
+
+    >>> from symprobe import Binary, SymprobeError
+    >>> try:
+    ...     Binary("/etc/passwd")
+    ... except SymprobeError as error:
+    ...     print(error)
+    /etc/passwd: not an ELF file: ...
+
+Everything is loaded when it is first used.
 """
 
 from __future__ import annotations

@@ -42,7 +42,13 @@ Path = Union[str, "os.PathLike[str]"]
 
 
 def assert_exports(path: Path, *symbols: str) -> None:
-    """Each SYMBOL is defined and exported."""
+    """Each SYMBOL is defined and exported.
+
+    >>> assert_exports("/bin/bash", "read_builtin")
+    >>> assert_exports("/bin/bash", "read_biultin")
+    Traceback (most recent call last):
+    AssertionError: /bin/bash: require read_biultin: not there, but read_builtin, ...
+    """
     _assert(path, _each(RuleKind.REQUIRE, symbols))
 
 

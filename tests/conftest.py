@@ -13,8 +13,13 @@ from pathlib import Path
 import pytest
 
 from fixtures.build import FixtureUnavailableError, build
+from symprobe.errors import TraceError
+from symprobe.trace import bccload, privileges
 
-PROBING = ("tests/trace/", "tests/resolve/emit/", "tests/resolve/test_instructions")
+PROBING = (
+    *("tests/trace/", "tests/resolve/emit/", "tests/resolve/test_instructions"),
+    "tests/test_examples.py",
+)
 """Tests that put in probes: in one worker, so that none counts what another one does."""
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
@@ -24,6 +29,16 @@ def unavailable(reason: str) -> None:
     if IN_CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def need_tracing() -> None:
+    """End the test where this machine can't trace."""
+    if lacking := privileges.missing(privileges.effective()):
+        unavailable(f"tracing needs {lacking}")
+    try:
+        bccload.load()
+    except TraceError as error:
+        unavailable(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
 class Options(NamedTuple):
     """exact_entry: no cheap attach points.  pid: the live process whose slots tell what an IFUNC
-    stands for.  provider: who provides what the binary only imports; None: don't follow."""
+    stands for.  provider: who provides what the binary only imports; None: don't follow.
+
+    >>> from symprobe.resolve.provider import provider_of
+    >>> bash = Binary("/bin/bash")
+    >>> resolve(bash, "exit").rejected[0].detail
+    'undefined in /bin/bash, defined in a library that it needs'
+    >>> answer = resolve(bash, "exit", options=Options(provider=provider_of(bash.path)))
+    >>> answer.targets[0].file.shown
+    '/...libc.so.6'
+    """
 
     exact_entry: bool = False
     pid: int | None = None
@@ -36,6 +45,12 @@ def resolve(binary: Binary, *symbols: str, options: Options | None = None) -> Re
 
     Errors: PatternError for a SYMBOL that can't be understood. What can't be found or
     probed is in `rejected`.
+
+    >>> answer = resolve(Binary("/bin/bash"), "read_builtin", "read_biultin")
+    >>> [target.names for target in answer.targets]
+    [('read_builtin',)]
+    >>> [(each.name, str(each.reason)) for each in answer.rejected]
+    [('read_biultin', 'not-found')]
     """
     return Resolver(binary, options or Options()).resolve([parse(text) for text in symbols])
 

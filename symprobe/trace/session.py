@@ -45,6 +45,15 @@ class Tracer:
     a chosen process is gone, PatternError for a condition that the mode can't have.
     After entering, `refused` lists the targets that the kernel takes no probe on; the
     others are being counted.
+
+    >>> from symprobe import Binary, dependency_graph, resolve
+    >>> libraries = dependency_graph("/bin/sh").libraries
+    >>> libc = next(each.path for each in libraries if each.name.startswith("libc.so"))
+    >>> answer = resolve(Binary(libc), "getppid")
+    >>> with Tracer(answer, who=Processes((os.getpid(),))) as tracer:
+    ...     parents = [os.getppid() for _ in range(23)]
+    ...     tracer.snapshot().hits[0].calls
+    23
     """
 
     def __init__(

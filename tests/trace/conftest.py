@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from symprobe.errors import TraceError
-from symprobe.trace import bccload, privileges
-from tests.conftest import unavailable
+from tests.conftest import need_tracing, unavailable
 
 SOURCES = Path(__file__).parents[2] / "fixtures" / "trace"
 CHEAP = ("-O2", "-g", "-fcf-protection=none", "-pthread")
@@ -47,12 +45,7 @@ def counted(compiled: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _can_trace(request: pytest.FixtureRequest) -> None:
     """Every test here puts real probes in."""
-    if lacking := privileges.missing(privileges.effective()):
-        unavailable(f"tracing needs {lacking}")
-    try:
-        bccload.load()
-    except TraceError as error:
-        unavailable(str(error))
+    need_tracing()
     for tool in ("gcc", "nm", "readelf"):
         if shutil.which(tool) is None:
             unavailable(f"{tool} is missing")
