@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import platform
+import shutil
 import subprocess
 from array import array
 from collections.abc import Iterator, Sequence
@@ -13,8 +15,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from symprobe.trace import bccload, bpfcall
+import pytest
+
+from symprobe.trace import bccload, bpfcall, features
 from symprobe.trace.tables import possible_cpus
+from tests.conftest import need_tracing, unavailable
 
 REFUSALS = (bpfcall.ENOTSUPP, errno.ENOEXEC)
 """The kernel's answers to an instruction that it takes no probe on, and to none at all."""
@@ -35,6 +40,18 @@ int on_entry(struct pt_regs *ctx)
 	return 0;
 }
 """
+
+
+def need(*tools: str) -> None:
+    """End the test where real probes can't be put on x86-64 instructions."""
+    if platform.machine() != "x86_64":
+        pytest.skip("x86-64 instructions")
+    need_tracing()
+    if not features.probe().uprobe_multi:
+        unavailable("the kernel has no uprobe_multi links")
+    for tool in tools:
+        if shutil.which(tool) is None:
+            unavailable(f"{tool} is missing")
 
 
 def lay_out(codes: Sequence[bytes], path: Path) -> list[int]:

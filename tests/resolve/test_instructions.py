@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 
 from symprobe.probe import EntryCost
 from symprobe.resolve.instructions import entry_cost, refused, unsafe
-from symprobe.trace import bpfcall, features, privileges
+from symprobe.trace import bpfcall
 from tests.conftest import unavailable
 from tests.resolve import instructions_kernel as kernel
 from tests.resolve.instructions_elf import installed
@@ -27,15 +25,7 @@ FILES += ["python3", "gdb", "bash", "node"]
 @pytest.fixture(scope="module")
 def _kernel() -> None:
     """Tests that put real probes in, on the machine whose instructions they are."""
-    if platform.machine() != "x86_64":
-        pytest.skip("x86-64 instructions")
-    if lacking := privileges.missing(privileges.effective()):
-        unavailable(f"probes need {lacking}")
-    if not features.probe().uprobe_multi:
-        unavailable("the kernel has no uprobe_multi links")
-    for tool in ("as", "objcopy", "gcc"):
-        if shutil.which(tool) is None:
-            unavailable(f"{tool} is missing")
+    kernel.need("as", "objcopy", "gcc")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@ and on the functions of real libraries under real work."""
 
 from __future__ import annotations
 
-import platform
 import re
 import shutil
 import subprocess
@@ -12,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from symprobe.errors import TraceError
 from symprobe.model import VAddr
 from symprobe.resolve import x86
 from symprobe.resolve.branches import unshared
 from symprobe.resolve.instructions import cheap_point
-from symprobe.trace import bccload, features, privileges
-from tests.conftest import unavailable
 from tests.resolve import instructions_kernel as kernel
 from tests.resolve.instructions_elf import Elf
 
@@ -44,18 +40,7 @@ UNKNOWN = ["foreign_memory", "division", "computed_call", "push_at_once", "nothi
 
 @pytest.fixture(scope="module", autouse=True)
 def _kernel() -> None:
-    if platform.machine() != "x86_64":
-        pytest.skip("x86-64 instructions")
-    if lacking := privileges.missing(privileges.effective()):
-        unavailable(f"probes need {lacking}")
-    if not features.probe().uprobe_multi:
-        unavailable("the kernel has no uprobe_multi links")
-    if shutil.which("gcc") is None:
-        unavailable("gcc is missing")
-    try:
-        bccload.load()
-    except TraceError as error:
-        unavailable(str(error))
+    kernel.need("gcc")
 
 
 def candidates(elf: Elf) -> dict[VAddr, int]:
