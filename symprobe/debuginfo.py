@@ -16,6 +16,8 @@ from symprobe.model import FilePath
 DEFAULT_DEBUG_ROOTS = ("/usr/lib/debug",)
 _MOST_DEBUGDATA = 64 << 20
 """Bytes that .gnu_debugdata may unpack to: real ones stay below 10 MiB."""
+_MOST_SUMMED = 4 << 30
+"""Bytes of a file found by debug link, all of which are read for its CRC."""
 
 
 class DebugFile(NamedTuple):
@@ -96,6 +98,9 @@ def _by_debuglink(image: Image, roots: tuple[str, ...]) -> DebugFile | None:
         for shown in beside + below:
             other = open_other(image, FilePath(prefix + shown, shown))
             if other is None or other.source.inode == image.source.inode:
+                continue
+            if other.source.size > _MOST_SUMMED:
+                image.warn(f"{shown} is larger than {_MOST_SUMMED >> 30} GiB and was not used")
                 continue
             found = _crc(other)
             if found == wanted:

@@ -15,6 +15,7 @@ from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.progress import progress
 from symprobe.cli.targets import target
+from symprobe.cli.writing import Output
 from symprobe.contract.check import Candidate, Candidates, Report, check, unmatched
 from symprobe.contract.contractfile import Clause, contract_lines, read_contract
 from symprobe.contract.subject import Subject, Surroundings
@@ -128,12 +129,9 @@ def _show(report: Report, wanted: Format, output: str | None, verbose: bool) -> 
     if output is None:
         emit(lines)
         return
-    try:
-        with open(output, "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-    except OSError as error:
-        what = f"can't be written: {error.strerror}"
-        raise SymprobeError(what, file=output, next_step="check --output") from None
+    with Output(output) as file:
+        for line in lines:
+            file.write(f"{line}\n")
     emit(report_lines(report, verbose=verbose))
 
 

@@ -12,6 +12,7 @@ import typer
 from symprobe.cli import options as opt
 from symprobe.cli.output import complain, emit
 from symprobe.cli.progress import progress
+from symprobe.cli.writing import Output
 from symprobe.contract.names import wanted
 from symprobe.contract.occurrence import Scanned
 from symprobe.contract.walk import Problem, Walk
@@ -92,7 +93,8 @@ def find_command(
     if export is not None:
         from symprobe.contract.export import write_parquet
 
-        write_parquet(export, seen.through(answers))
+        with Output(export) as file:
+            write_parquet(file.file, export, seen.through(answers))
     elif as_json:
         from symprobe.render.json import document
 

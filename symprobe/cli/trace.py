@@ -19,7 +19,8 @@ from symprobe.cli.targets import target as find
 from symprobe.cli.trace_ask import Asked
 from symprobe.cli.trace_export import Listener, Published, export_path, listen_address
 from symprobe.cli.trace_show import Show
-from symprobe.errors import FileError, NotFoundError, TargetError
+from symprobe.cli.writing import Output
+from symprobe.errors import NotFoundError, TargetError
 from symprobe.probe import ProbeTarget, Rejected, Resolution
 from symprobe.resolve import Options, resolve
 from symprobe.target import Target
@@ -113,8 +114,8 @@ def _trace(text: str, symbols: list[str], plan: Plan, asked: Asked, to: ask.Outl
     address = None if to.listen is None else listen_address(to.listen)
     need_permission()
     with ExitStack() as opened:
-        document = None if to.output is None else opened.enter_context(_opened(to.output))
-        page = None if to.html is None else opened.enter_context(_opened(to.html))
+        document = None if to.output is None else opened.enter_context(Output(to.output))
+        page = None if to.html is None else opened.enter_context(Output(to.html))
         listener = None if address is None else _listening(address, plan.by, opened)
         gc.disable()  # targets make no cycles; `*` makes 100,000 of them
         exact = plan.exact_entry or asked.exact_entry
@@ -148,14 +149,6 @@ def _check_usage(
         raise typer.BadParameter("--all goes with a COMMAND; every process is the default")
     if no_follow and not pids:
         raise typer.BadParameter("--no-follow goes with -p")
-
-
-def _opened(path: str) -> Any:
-    """The file for the document, opened before anything runs."""
-    try:
-        return open(path, "w", encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"can't be written: {error.strerror}", file=path) from error
 
 
 def _listening(address: tuple[str, int], by: By | None, opened: ExitStack) -> Listener:

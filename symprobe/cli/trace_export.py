@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +9,8 @@ from typing import Any
 
 import typer
 
-from symprobe.errors import FileError, TraceError
+from symprobe.cli.writing import Output
+from symprobe.errors import TraceError
 from symprobe.render.openmetrics import CONTENT_TYPE, openmetrics
 from symprobe.trace.counts import By
 from symprobe.trace.snapshot import Snapshot
@@ -19,6 +18,10 @@ from symprobe.trace.snapshot import Snapshot
 LOOPBACK = "127.0.0.1"
 PATIENCE = 5.0
 """Seconds that a client may be silent."""
+DEADLINE = 20.0
+"""Seconds that a client may take in all, a byte at a time."""
+MOST_CLIENTS = 8
+"""Clients served at a time: more are turned away."""
 
 
 def export_path(text: str) -> str:
@@ -43,20 +46,8 @@ def listen_address(text: str) -> tuple[str, int]:
 
 def write_metrics(path: str, snapshot: Snapshot, by: By | None) -> None:
     """Replace the file in one step: a reader sees the old one or the new one. Errors: FileError."""
-    folder = os.path.dirname(path) or "."
-    temporary = ""
-    try:
-        fd, temporary = tempfile.mkstemp(prefix=".symprobe-", dir=folder)
-        with os.fdopen(fd, "wb") as file:
-            file.write(openmetrics(snapshot, by))
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise FileError(
-            f"can't be written: {error.strerror}", file=path, next_step="choose another FILE"
-        ) from error
+    with Output(path) as output:
+        output.write(openmetrics(snapshot, by))
 
 
 class Published:
@@ -117,7 +108,24 @@ class _Server(ThreadingHTTPServer):
 
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
+        self._room = threading.BoundedSemaphore(MOST_CLIENTS)
         super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        end = threading.Timer(DEADLINE, self.shutdown_request, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away, or talks nonsense, is none of the reader's business."""

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from symprobe.cli.output import complain, emit
 from symprobe.cli.trace_export import Published
+from symprobe.cli.writing import Output
 from symprobe.render.html import html_page
 from symprobe.render.json import document
 from symprobe.render.text import escape
@@ -38,9 +38,9 @@ class Show:
         plan: Plan,
         *,
         as_json: bool,
-        document: Any = None,
+        document: Output | None = None,
         folded: bool = False,
-        page: Any = None,
+        page: Output | None = None,
         published: Published | None = None,
     ) -> None:
         self._plan = plan

@@ -15,8 +15,8 @@ from symprobe.contract.pool import parallel
 from symprobe.contract.rules import Rule
 from symprobe.contract.subject import Subject, Surroundings
 from symprobe.contract.walk import Problem, Walk, why
-from symprobe.elf.source import OPEN_FLAGS
-from symprobe.errors import SymprobeError
+from symprobe.elf.source import open_regular
+from symprobe.errors import FileError, SymprobeError
 from symprobe.model import FilePath
 
 _CHUNK = 16
@@ -148,9 +148,11 @@ def _check_one(
 def _not_elf(file: FilePath) -> str | None:
     """None: not ELF, or gone meanwhile.  Empty: ELF.  Else why it can't be read."""
     try:
-        fd = os.open(file.opened, OPEN_FLAGS)
+        fd = open_regular(file)
     except FileNotFoundError:
         return None
+    except FileError as error:
+        return error.what
     except (OSError, ValueError) as error:
         return why(error)
     try:

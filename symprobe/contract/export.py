@@ -7,7 +7,7 @@ Columns: path, member, build_id, name, demangled, version (null: none), default_
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 from symprobe.contract.occurrence import Scanned
 from symprobe.errors import FileError, SymprobeError
@@ -15,8 +15,10 @@ from symprobe.errors import FileError, SymprobeError
 _BATCH = 50_000
 
 
-def write_parquet(path: str, found: Iterable[Scanned]) -> int:
+def write_parquet(file: BinaryIO, name: str, found: Iterable[Scanned]) -> int:
     """One row an occurrence, written as they come. Returns the number of rows.
+
+    name: of the file, in errors.
 
     Texts that are not UTF-8 have their bytes written out as \\udcXX. Errors: SymprobeError
     without pyarrow, FileError.
@@ -38,7 +40,7 @@ def write_parquet(path: str, found: Iterable[Scanned]) -> int:
     count = 0
     rows: list[tuple[Any, ...]] = []
     try:
-        with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
 
             def flush() -> None:
                 columns = list(zip(*rows, strict=True)) or [()] * len(shape)
@@ -56,7 +58,7 @@ def write_parquet(path: str, found: Iterable[Scanned]) -> int:
                     flush()
             flush()
     except OSError as error:
-        raise FileError(f"can't be written: {error}", file=path) from None
+        raise FileError(f"can't be written: {error}", file=name) from None
     return count
 
 

@@ -12,9 +12,9 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from symprobe.contract.names import Wanted
 from symprobe.contract.occurrence import NO_KEY, Occurrence, Scanned
@@ -45,6 +45,11 @@ SYMBOL_INDEXES = {
     "symbols_by_file": "CREATE INDEX symbols_by_file ON symbols (file)",
 }
 """Apart from the rest: a table that is filled for the first time gets them at the end."""
+_STATEMENTS = frozenset([*map(str.strip, _SCHEMA.split(";")), *SYMBOL_INDEXES.values()])
+_STRANGE = "holds what symprobe does not write"
+_OCCURRENCE = (
+    int, bytes, (bytes, type(None)), int, int, str, str, (int, str), (int, str), str,
+)  # fmt: skip
 
 
 class Index:
@@ -68,22 +73,23 @@ class Index:
         connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
         self._inode = _inode(self._path)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if application != _APPLICATION and tables:
+            rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+            schema = {statement for (statement,) in rows}
+            if application != _APPLICATION and schema:
                 raise FileError(
                     "is a database of another program",
                     file=self._path,
                     next_step="name another file for --index",
                 )
-            if application == _APPLICATION and version == _VERSION:
-                return connection
-            if tables:
+            ours = application == _APPLICATION and version == _VERSION and schema == _STATEMENTS
+            if schema and not ours:  # no view or trigger of a stranger's is ever evaluated
                 raise sqlite3.DatabaseError("made by another version of symprobe")
-            self._create(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if not schema:
+                self._create(connection)
         except BaseException:
             connection.close()
             raise
@@ -92,7 +98,7 @@ class Index:
     def _create(self, connection: sqlite3.Connection) -> None:
         _patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for statement in (*_SCHEMA.split(";"), *SYMBOL_INDEXES.values()):
+            for statement in sorted(_STATEMENTS, reverse=True):  # tables before their indexes
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
@@ -182,27 +188,26 @@ class Index:
                 for file, occurrence in self._occurrences(name, number):
                     if each.version in (None, occurrence.version):
                         found.setdefault(file, {})[occurrence] = None
+        execute, types = self.connection.execute, (bytes, (str, type(None)), str)
         query = "SELECT path, build_id, error FROM files WHERE id = ?"
         for file, occurrences in found.items():
-            path, build_id, error = self.connection.execute(query, (file,)).fetchone()
-            yield Scanned(os.fsdecode(path), NO_KEY, build_id, tuple(occurrences), error)
-        failed = "SELECT id, path, build_id, error FROM files WHERE error != ''"
-        for file, path, build_id, error in self.connection.execute(failed):
+            for path, build_id, error in of_types(execute(query, (file,)), *types):
+                yield Scanned(os.fsdecode(path), NO_KEY, build_id, tuple(occurrences), error)
+        failed = execute("SELECT id, path, build_id, error FROM files WHERE error != ''")
+        for file, path, build_id, error in of_types(failed, int, *types):
             if file not in found:
                 yield Scanned(os.fsdecode(path), NO_KEY, build_id, (), error)
 
     def _names(self, wanted: Wanted) -> Iterator[tuple[str, int]]:
         """The names of the index that a SYMBOL means, with their numbers."""
-        execute = self.connection.execute
+        execute, types = self.connection.execute, (bytes, int)
         if wanted.prefixes is not None:  # a few places of the sorted names hold them all
             rows: list[tuple[bytes, int]] = []
             for prefix in wanted.prefixes:
-                rows += execute(
-                    "SELECT name, id FROM names WHERE name >= ? AND name < ?",
-                    (prefix, prefix + b"\xff"),
-                )
+                query = "SELECT name, id FROM names WHERE name >= ? AND name < ?"
+                rows += of_types(execute(query, (prefix, prefix + b"\xff")), *types)
         else:
-            rows = execute("SELECT name, id FROM names").fetchall()
+            rows = list(of_types(execute("SELECT name, id FROM names"), *types))
         kept = set(wanted.among([name for name, _ in rows]))
         for name, number in rows:
             if name in kept:
@@ -212,13 +217,26 @@ class Index:
         columns = "file, member, version, is_default, defined, kind, bind, size, address, origin"
         query = f"SELECT {columns} FROM symbols WHERE name = ?"
         (readable,) = demangle_many([name])
-        for row in self.connection.execute(query, (number,)):
+        for row in of_types(self.connection.execute(query, (number,)), *_OCCURRENCE):
             file, member, version, default, defined, kind, bind, size, address, origin = row
+            if not (f"{size}{address}".isdecimal() and f"{kind}{bind}{origin}".isprintable()):
+                raise sqlite3.DatabaseError(_STRANGE)
             yield file, Occurrence(
                 member.decode("utf-8", "surrogateescape"), name, readable,
                 None if version is None else version.decode("utf-8", "surrogateescape"),
                 bool(default), bool(defined), kind, bind, int(size), int(address), origin,
             )  # fmt: skip
+
+
+def of_types(rows: Iterable[Any], *types: type | tuple[type, ...]) -> Iterator[Any]:
+    """The rows, whose columns are what symprobe writes: the file may be anybody's.
+
+    Errors: sqlite3.DatabaseError.
+    """
+    for row in rows:
+        if not all(map(isinstance, row, types)):
+            raise sqlite3.DatabaseError(_STRANGE)
+        yield row
 
 
 def _below(path: str, tops: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from symprobe.contract.index import SYMBOL_INDEXES, Index
+from symprobe.contract.index import SYMBOL_INDEXES, Index, of_types
 from symprobe.contract.occurrence import NO_KEY, Key, Scanned, stat_key
 from symprobe.contract.walk import Problem, Walk
 
@@ -81,7 +81,7 @@ def _changed_below(
     for top in tops:
         where, values = _range(top)
         query = f"SELECT path, stamp, problem FROM directories WHERE {where}"
-        rows = connection.execute(query, values).fetchall()
+        rows = list(of_types(connection.execute(query, values), bytes, bytes, str))
         if not rows or rows[0][0] != os.fsencode(top):
             return None
         for path, stamp, problem in rows:
@@ -96,7 +96,7 @@ def _changed_below(
                     return None
                 problems.append(Problem(os.fsdecode(path), problem))
         query = f"SELECT path, stamp FROM files WHERE watched AND {where}"
-        for path, stamp in connection.execute(query, values):
+        for path, stamp in of_types(connection.execute(query, values), bytes, bytes):
             if _stamp_of(path) != stamp:
                 changed.append(os.fsdecode(path))
     return changed, problems
@@ -144,7 +144,7 @@ _Row = tuple[bytes, int]
 def _known_below(connection: sqlite3.Connection, top: str) -> Iterator[tuple[str, _Row]]:
     where, values = _range(top)
     query = f"SELECT path, stamp, id FROM files WHERE {where}"
-    for path, stamp, number in connection.execute(query, values):
+    for path, stamp, number in of_types(connection.execute(query, values), bytes, bytes, int):
         yield os.fsdecode(path), (stamp, number)
 
 

@@ -21,9 +21,9 @@ from symprobe.elf import archive
 from symprobe.elf.constants import ELF_MAGIC, ET_CORE, ET_REL, PT_DYNAMIC, PT_INTERP
 from symprobe.elf.dynamic import DF_1_PIE
 from symprobe.elf.rows import symbols_of
-from symprobe.elf.source import OPEN_FLAGS, FileSource
+from symprobe.elf.source import FileSource, open_regular
 from symprobe.elf.symbols import SymbolTable
-from symprobe.errors import SymprobeError
+from symprobe.errors import FileError, SymprobeError
 from symprobe.model import Bind, FilePath, Kind, Symbol
 
 _BLOCK = 8 << 20
@@ -46,9 +46,11 @@ class Scope(NamedTuple):
 def scan(path: str, scope: Scope) -> Scanned | None:
     """What one file holds; None: it is gone."""
     try:
-        fd = os.open(path, OPEN_FLAGS)
+        fd = open_regular(FilePath.plain(path))
     except FileNotFoundError:
         return None
+    except FileError as error:
+        return Scanned(path, NO_KEY, None, (), error.what)
     except (OSError, ValueError) as error:
         return Scanned(path, NO_KEY, None, (), why(error))
     try:
@@ -63,10 +65,7 @@ def scan(path: str, scope: Scope) -> Scanned | None:
     if not is_elf:
         os.close(fd)
         return Scanned(path, key, None, (), "", info is not None and _may_become_elf(path, info))
-    try:
-        source = FileSource(FilePath.plain(path), fd)
-    except SymprobeError as error:  # it closes what it refuses
-        return Scanned(path, key, None, (), error.what)
+    source = FileSource(FilePath.plain(path), fd)
     found: list[Occurrence] = []
     build_id, problem = None, ""
     try:

@@ -13,9 +13,7 @@ from abc import ABC, abstractmethod
 from symprobe.errors import FileError, MalformedError
 from symprobe.model import FilePath
 
-OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-"""For files of unknown kind. O_NONBLOCK: opening a FIFO must not wait for a writer."""
-
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _KINDS = {
     stat.S_IFDIR: "is a directory",
     stat.S_IFIFO: "is a FIFO",
@@ -23,6 +21,28 @@ _KINDS = {
     stat.S_IFCHR: "is a character device",
     stat.S_IFBLK: "is a block device",
 }
+
+
+def open_regular(path: FilePath, *, follow: bool = True) -> int:
+    """A descriptor of a regular file, open for reading.
+
+    What is anything else is not opened at all: a FIFO waits for its other end, and a device may
+    act (a watchdog begins to run). O_PATH first, so that nobody can put one in between.
+    follow: whether the path may be a symbolic link.  Errors: FileError, OSError, ValueError for
+    a NUL byte.
+    """
+    handle = os.open(path.opened, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    try:
+        kind = stat.S_IFMT(os.fstat(handle).st_mode)
+        if kind != stat.S_IFREG:
+            what = _KINDS.get(kind, "is not a regular file")
+            raise FileError(what, file=path.shown, next_step="give a regular file")
+        try:
+            return os.open(f"/proc/self/fd/{handle}", _FLAGS)
+        except FileNotFoundError:  # /proc is not mounted
+            return os.open(path.opened, _FLAGS | (0 if follow else os.O_NOFOLLOW))
+    finally:
+        os.close(handle)
 
 
 class Source(ABC):
@@ -64,18 +84,14 @@ class FileSource(Source):
     """A regular file, held open: the answer is about one inode even if its name is reused."""
 
     def __init__(self, path: FilePath, fd: int | None = None) -> None:
-        """fd: a descriptor already open for reading, which the source takes over."""
+        """fd: what open_regular() gave, which the source takes over. Errors: FileError."""
         self._fd = -1
         if fd is None:
             try:
-                fd = os.open(path.opened, OPEN_FLAGS)
+                fd = open_regular(path)
             except (OSError, ValueError) as error:
                 raise _open_error(path, error) from None
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            os.close(fd)
-            what = _KINDS.get(stat.S_IFMT(info.st_mode), "is not a regular file")
-            raise FileError(what, file=path.shown, next_step="give a regular file")
         super().__init__(path, info.st_size, (info.st_dev, info.st_ino))
         self._fd = fd
 

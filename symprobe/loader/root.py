@@ -9,7 +9,7 @@ import os
 import stat
 from contextlib import suppress
 
-from symprobe.elf.source import OPEN_FLAGS
+from symprobe.elf.source import open_regular
 from symprobe.model import FilePath
 
 _MOST_LINKS = 40
@@ -36,12 +36,11 @@ class Root:
         return FilePath(self.directory + self.realpath(path), path)
 
     def open(self, path: str) -> tuple[FilePath, int]:
-        """(the file, a descriptor open for reading). Errors: OSError."""
+        """(the file, a descriptor open for reading). Errors: OSError, FileError."""
         file = self.locate(path)
-        # Nothing is left to follow inside a root: a link there has been put in place just now.
-        flags = OPEN_FLAGS | os.O_NOFOLLOW if self._inside else OPEN_FLAGS
         try:
-            return file, os.open(file.opened, flags)
+            # Nothing is left to follow inside a root: a link there was put in place just now.
+            return file, open_regular(file, follow=not self._inside)
         except ValueError:  # a NUL byte in the name
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
 

@@ -82,10 +82,9 @@ class Session:
             file, fd = self.root.open(path)
         except OSError as error:
             return _not_opened(error)
-        try:
-            source = FileSource(file, fd)
         except FileError as error:
             return Opened(Outcome.FATAL, _NOT_REGULAR.get(error.what, error.what))
+        source = FileSource(file, fd)
         try:
             head, library = self._read(source)
         finally:
@@ -186,7 +185,7 @@ class Session:
             if not os.access(self.root.locate(path).opened, os.R_OK):
                 return None
             _, fd = self.root.open(path)
-        except OSError:
+        except (OSError, FileError):
             return None
         with os.fdopen(fd, "rb") as file:
             try:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from symprobe.elf.source import open_regular
 from symprobe.errors import TraceError
 from symprobe.model import FileOffset, FilePath
 from symprobe.probe import ProbeTarget
@@ -80,7 +81,7 @@ def probe_offset(target: ProbeTarget, exact_entry: bool) -> FileOffset:
 def _open(target: ProbeTarget) -> int:
     shown = target.file.shown
     try:
-        fd = os.open(target.file.opened, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(target.file)
     except OSError as error:
         raise TraceError(f"can't be opened: {error.strerror}", file=shown) from error
     status = os.fstat(fd)

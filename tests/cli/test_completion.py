@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.support.run import symprobe
 
@@ -31,9 +34,57 @@ def test_symbol_names_of_the_target_before() -> None:
     assert all(name.startswith("qui") for name in offered)
 
 
-def test_hostile_names_are_not_offered(fixture: Fixture) -> None:
-    offered = completed(f"symprobe ls {fixture('liboddnames.so')} --grep ")
-    assert all(name.isprintable() for name in offered)
+HOSTILE = (
+    "zz$(touch caught)", "zz\\\\$(touch caught)", "zz`touch caught`", "zz;touch caught", "zz\\ttab",
+    "zz|touch caught", "zz&touch caught", "zz'touch caught'", 'zz\\"touch caught', "zz*", "zz~",
+    "zz{a,b}", "zz>caught", "zz!!", "zz\\\\", "~", "-zz", "=ls", "zz\\nzz", "zz\\033[2J", "#zz",
+    "$HOME", "(zz)", "zz\u202e",
+)  # fmt: skip
+"""As gas is to read them: a backslash stands twice."""
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A library whose names are commands for a shell."""
+    lines = (f'.globl "{name}"\n.type "{name}", @function\n"{name}": nop\n' for name in HOSTILE)
+    (tmp_path / "names.s").write_text("".join(lines) + ".globl zz_good\nzz_good: nop\n")
+    library = tmp_path / "names.so"
+    subprocess.run(["gcc", "-shared", "-nostdlib", "-o", library, tmp_path / "names.s"], check=True)
+    return library
+
+
+def test_hostile_names_are_not_offered(hostile: Path, fixture: Fixture, tmp_path: Path) -> None:
+    """What is offered means itself to a shell, into whose line it is put as it stands."""
+    for library in (hostile, fixture("liboddnames.so")):
+        for name in completed(f"symprobe ls {library} --grep "):
+            for shell in ("bash", "sh"):
+                told = subprocess.run(
+                    [shell, "-c", f"printf '%s\\n' {name}"],
+                    cwd=tmp_path, capture_output=True, text=True, check=True,
+                ).stdout  # fmt: skip
+                assert told == f"{name}\n"
+    assert "zz_good" in completed(f"symprobe ls {hostile} --grep zz")
+    assert not (tmp_path / "caught").exists()
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_nothing_hostile_is_printed_for_a_shell_that_evaluates_it(
+    shell: str, hostile: Path
+) -> None:
+    """zsh's script evaluates what is printed, twice."""
+    env = {
+        "_SYMPROBE_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": f"symprobe resolve {hostile} zz",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    printed = symprobe(env=env).out
+    assert "zz_good" in printed
+    assert "touch" not in printed
+
+
+def test_cxx_names_are_offered_without_parameters(fixture: Fixture) -> None:
+    offered = completed(f"symprobe resolve {fixture('libcxx-unique.so')} ")
+    assert any("::" in name for name in offered)
 
 
 def test_an_unreadable_target_offers_nothing() -> None:

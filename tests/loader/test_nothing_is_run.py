@@ -64,10 +64,11 @@ def own(arguments: list[str], cwd: Path, **environment: str) -> tuple[set[str], 
     log = traced([sys.executable, "-c", _CODE, *arguments], cwd, **environment)
     between = log.split(_MARK)
     assert len(between) == 3, log[-2000:]
-    python = (sys.base_prefix, sys.prefix, str(ROOT / "symprobe"))
+    # /proc/self/fd: once more what was opened before, now that it is known to be a regular file.
+    others = (sys.base_prefix, sys.prefix, str(ROOT / "symprobe"), "/proc/self/fd/")
     return {
         path for path in opened(between[1])
-        if not path.startswith(python) and not path.endswith((".py", ".pyc"))
+        if not path.startswith(others) and not path.endswith((".py", ".pyc"))
     }, between[1]  # fmt: skip
 
 
