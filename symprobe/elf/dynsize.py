@@ -1,9 +1,9 @@
 """How many dynamic symbols a file has when no section header says so.
 
-DT_SYMTAB has no size. DT_HASH's nchain is the count; DT_GNU_HASH reaches the last hashed
-(defined) symbol; relocations reach the undefined ones. The table ends at the latest where
-the string table begins, since every linker puts it there. Sources: gABI "Hash Table"; bfd/elf.c
-and elf/dl-addr.c of their projects take the same way.
+DT_SYMTAB has no size. DT_HASH's nchain is the count; the symbols of DT_GNU_HASH stand at the
+table's end; where none is hashed, relocations reach the undefined ones. The table ends at the
+latest where the string table begins, since every linker puts it there. Sources: gABI "Hash
+Table"; bfd/elf.c and elf/dl-addr.c of their projects take the same way.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ def dynamic_symbol_count(image: Image, dynamic: Dynamic) -> int:
     exact = dynamic.value(DT_MIPS_SYMTABNO) if image.header.machine == EM_MIPS else None
     if exact is None:
         exact = _sysv_count(image, dynamic)
-    counts = (_gnu_count(image, dynamic), _relocated_count(image, dynamic))
-    count = exact if exact is not None else max(counts)
+    if exact is None:
+        exact = _gnu_count(image, dynamic)
+    count = exact if exact is not None else _relocated_count(image, dynamic)
     return min(count, _bound(image, dynamic))
 
 
@@ -52,16 +53,17 @@ def _sysv_count(image: Image, dynamic: Dynamic) -> int | None:
     return image.unpack("QQ" if wide else "II", head)[1]
 
 
-def _gnu_count(image: Image, dynamic: Dynamic) -> int:
+def _gnu_count(image: Image, dynamic: Dynamic) -> int | None:
+    """The number behind the last hashed symbol, with which the table ends; None: none is hashed."""
     address = dynamic.value(DT_GNU_HASH)
     head = image.read_vaddr(address, 16) if address is not None else b""
     if address is None or len(head) < 16:
-        return 0
+        return None
     buckets, first, bloom, _ = image.unpack("IIII", head)
     start = address + 16 + bloom * image.bits // 8
     last = max(_words(image, start, buckets), default=0)
     if last < first:
-        return first
+        return None
     position = start + 4 * buckets + 4 * (last - first)
     while True:  # the last chain ends at a word with bit 0 set, or with the segment
         chain = _words(image, position, 1024)

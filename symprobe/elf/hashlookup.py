@@ -115,12 +115,6 @@ class HashTable:
             self._buckets = self._image.numbers(word, data)
             self._chains = address + 2 * self._word + len(data)
 
-    @property
-    def unhashed(self) -> int | None:
-        """How many symbols come before the first one in a DT_GNU_HASH, the null symbol included:
-        all undefined ones are among them. None: another kind of table, or none."""
-        return self._first if self._is_gnu else None
-
     def may_hold(self, name: HashedName) -> bool:
         """False when the Bloom filter says that no symbol has that name."""
         if not self._is_gnu:

@@ -19,7 +19,7 @@ from symprobe.loader.values import DependencyGraph
 _STB_GLOBAL = 1
 _STT_SPARC_REGISTER = 13
 _MOST_SYMBOLS = 1 << 20
-"""Undefined symbols of one file that are looked at; real ones have some thousands."""
+"""Entries of one table that are looked at."""
 
 
 class Unresolved(NamedTuple):
@@ -81,10 +81,8 @@ def references(file: SymbolFile) -> Iterator[Reference]:
     address, versym = dynamic.value(DT_SYMTAB), dynamic.value(DT_VERSYM)
     if address is None:
         return
-    count = file.table.unhashed
-    if count is None:
-        count = dynamic_symbol_count(image, dynamic)
-    count = min(count, _MOST_SYMBOLS)
+    # All of the table: an undefined function whose address is taken may stand among the hashed.
+    count = min(dynamic_symbol_count(image, dynamic), _MOST_SYMBOLS)
     wide = image.bits == 64
     layout = struct.Struct(image.order + ("IBBHQQ" if wide else "IIIBBH"))
     data = image.read_vaddr(address, count * layout.size)

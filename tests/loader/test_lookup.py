@@ -224,6 +224,23 @@ def test_unresolved_is_what_ldd_r_says(tmp_path: Path) -> None:
     _compare_with_ldd(str(tmp_path / "exe"), 2)
 
 
+def test_an_undefined_function_among_the_hashed_ones(tmp_path: Path) -> None:
+    """Where its address is taken, the linker hashes it with those that the program defines."""
+    script = (
+        "echo 'int gone(void) { return 1; }' >a.c; gcc -shared -fPIC -o liba.so a.c\n"
+        "printf 'int gone(void); int (*where)(void) = gone;\n"
+        "int main(void) { return where(); }' >exe.c\n"
+        "gcc -no-pie -fno-pie -o exe exe.c -Wl,--hash-style=gnu -L. -la -Wl,-rpath,$PWD\n"
+        "echo >b.c; gcc -shared -fPIC -o liba.so b.c\n"
+    )
+    environment = {"PATH": os.environ["PATH"]}
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=environment, check=True)
+    program = str(tmp_path / "exe")
+    _compare_with_ldd(program, 1)
+    graph = dependency_graph(program)
+    assert [found.imported_by for found in imports(graph, Scope(graph), "gone")] == [(program,)]
+
+
 def test_unresolved_on_this_machine() -> None:
     """Libraries of plugins, which leave symbols to the program that loads them."""
     found = 0
