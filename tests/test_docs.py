@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from symprobe.cli import COMMANDS
 from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[1]
@@ -41,9 +42,44 @@ def test_stale_help_is_found(tmp_path: Path) -> None:
     assert page.read_text() == right
 
 
+def test_each_command_has_a_page_with_its_help_and_real_output() -> None:
+    for name in set(COMMANDS) - {"trace", "doctor"}:
+        text = (ROOT / "docs" / f"{name}.md").read_text()
+        assert f"<!-- help: {name} -->" in text
+        assert f"$ symprobe {name} " in text or f"$ symprobe {name}\n" in text
+
+
+def test_each_page_and_picture_can_be_reached() -> None:
+    reached: set[Path] = set()
+    coming = [ROOT / "README.md"]
+    while coming:
+        page = coming.pop()
+        if page in reached or not page.exists():
+            continue
+        reached.add(page)
+        if page.suffix == ".md":
+            links = re.findall(r"\]\(([^)\s#]+)", page.read_text())
+            coming += [(page.parent / link).resolve() for link in links if "://" not in link]
+    pages = {path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".svg")}
+    assert not pages - reached
+
+
+def test_each_part_of_the_house_is_in_the_table_and_in_the_picture() -> None:
+    package = ROOT / "symprobe"
+    parts = {path.name for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    parts -= {"__init__.py", "__main__.py", "__pycache__"}
+    table = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`(\w+(?:\.py|/))`", table.split("## The house")[1].split("\n## ")[0]))
+    folders = {f"{part}/" if (package / part).is_dir() else part for part in parts}
+    assert named == folders
+    picture = (ROOT / "docs" / "architecture.svg").read_text()
+    words = set(re.findall(r"\w+", " ".join(re.findall(r'class="name"[^>]*>([^<]+)<', picture))))
+    assert words == {part.removesuffix(".py") for part in parts} - {"testing"}
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     wrong = []
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
             path, _, anchor = link.partition("#")
             if "://" in path:
