@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from symprobe.probe import Rejected
 from symprobe.render.json import put_text, texts
+from symprobe.render.resolve import rejected_value
 from symprobe.trace.events import Event
 from symprobe.trace.histogram import Histogram
 from symprobe.trace.report import CommandResult, Report, Row
@@ -20,7 +20,7 @@ def report_value(report: Report) -> dict[str, Any]:
         "mode": report.mode,
         "targets": [_target(row, report.mode) for row in report.rows],
         "left_out": report.left_out,
-        "rejected": [_rejected(each) for each in report.rejected],
+        "rejected": [rejected_value(each) for each in report.rejected],
         "duration": report.duration,
         "missed": report.missed,
         "overflow": report.overflow,
@@ -70,14 +70,6 @@ def _target(row: Row, mode: str) -> dict[str, Any]:
         value["by"].append(shown)
     value |= _measured(row, mode)
     put_text(value, "note", row.note)
-    return value
-
-
-def _rejected(rejected: Rejected) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    put_text(value, "name", rejected.name)
-    value["reason"] = rejected.reason
-    put_text(value, "detail", rejected.detail)
     return value
 
 

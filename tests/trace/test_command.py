@@ -277,8 +277,8 @@ def test_a_signal_ends_the_waiting_for_a_command_that_goes_on(tmp_path: Path) ->
             list(watch.wait())
 
 
-def traced_shell(script: str, counted: Path) -> subprocess.Popen[str]:
-    """Another symprobe, in a process group of its own, tracing a shell's script."""
+def _tracer(script: str, counted: Path) -> list[str]:
+    """The command of another symprobe, which traces a shell's script."""
     code = f"""
 import os, sys
 sys.path.insert(0, {str(Path.cwd())!r})
@@ -289,9 +289,13 @@ plan = Plan((target({str(counted)!r}, "work"),), command=("/bin/sh", "-c", {scri
 report = run(plan)
 print([row.hits.calls for row in report.rows], report.command)
 """
-    return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    return [sys.executable, "-c", code]
+
+
+def traced_shell(script: str, counted: Path) -> subprocess.Popen[str]:
+    """That command, running in a process group of its own."""
+    command = _tracer(script, counted)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"])
@@ -315,17 +319,7 @@ def test_the_terminals_ctrl_c_reaches_it_once(counted: Path) -> None:
     script += "while [ $n -lt 30 ]; do sleep 0.01; n=$((n+1)); done; exit 4"
     pid, terminal = pty.fork()
     if pid == 0:
-        code = f"""
-import os, sys
-sys.path.insert(0, {str(Path.cwd())!r})
-from symprobe.trace.run import Plan, run
-from tests.trace.helpers import target
-plan = Plan((target({str(counted)!r}, "work"),), command=("/bin/sh", "-c", {script!r}),
-            environment=dict(os.environ))
-report = run(plan)
-print([row.hits.calls for row in report.rows], report.command)
-"""
-        os.execv(sys.executable, [sys.executable, "-c", code])
+        os.execv(sys.executable, _tracer(script, counted))
     said = b""
     while b"ready" not in said:
         said += os.read(terminal, 1000)
