@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from symprobe.cli import COMMANDS
+import typer
+
+from symprobe.cli import COMMANDS, app
 from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +49,25 @@ def test_each_command_has_a_page_with_its_help_and_real_output() -> None:
         text = (ROOT / "docs" / f"{name}.md").read_text()
         assert f"<!-- help: {name} -->" in text
         assert f"$ symprobe {name} " in text or f"$ symprobe {name}\n" in text
+
+
+def test_the_commands_shown_have_the_options_shown() -> None:
+    """All `$ symprobe COMMAND …` of the pages, and those in running text."""
+    group = typer.main.get_command(app)
+    wrong, seen = [], 0
+    with group.make_context("symprobe", [], resilient_parsing=True) as root:
+        for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+            text = page.read_text().replace("\\\n", " ")
+            for line in re.findall(r"(?:^\$ |[`-] )symprobe (\w+ .+?)(?:`|$)", text, re.MULTILINE):
+                name, *words = line.split(" -- ")[0].split(" #")[0].split()
+                assert name in COMMANDS, line
+                command = group.get_command(root, name)  # type: ignore[attr-defined]
+                known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+                options = {word.split("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)}
+                wrong += [f"{page.name}: {line}: {o}" for o in options - known - {"-h", "--help"}]
+                seen += 1
+    assert seen > 50
+    assert not wrong
 
 
 def test_each_page_and_picture_can_be_reached() -> None:
