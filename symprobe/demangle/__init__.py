@@ -21,15 +21,15 @@ which may take LONGEST_CALL for each.  A list of names may grow to GROWTH times 
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 from contextlib import suppress
 from functools import cache
+from itertools import compress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from symprobe.demangle.cxx import Cxx
 
@@ -43,20 +43,9 @@ LONGEST_CALL = 0.03
 _MOST_DEATHS = 8  # names that may take longer before all that are not tame stay raw
 _LARGEST_TEXT = 1 << 20  # characters of one name that is not tame
 _STUCK = 5_000  # milliseconds without an answer after which the child is killed
-_LONGEST_NAME = 1024  # bytes: libiberty's own limit, kept whatever the library
-_RUST_LIMIT = 1_000_000  # characters that rustc-demangle writes before it gives up
 _CHUNK = 256  # names between two looks at what is left of the growth
 _STARTS = ("_Z", "_R", "_GLOBAL_")
 _FIRST = (*_STARTS, ".", "$")
-_LEGACY_NAME = re.compile(r"_ZN[\w$.:]+", re.ASCII).fullmatch
-_LEGACY_HASH = re.compile(r"17h([0-9a-f]{16})E(?:\.|$)")
-
-# Whatever could be such a code: parts of identifiers too, which does no harm.
-_REFERENCE = re.compile(r"[ST][0-9A-Z]*_")
-_PARAMETER = re.compile(r"T\d*_")
-_PACK_EXPANSION = re.compile(r"Dp|sp")
-_UNRESOLVED_NAME = re.compile(r"sr[0-9a-zCUL]")
-_EXPRESSION = re.compile(r"[AQX]|D[A-Za-z]|Tk")
 
 
 class Allowance:
@@ -117,25 +106,6 @@ def demangle_many(names: Iterable[str], allowance: Allowance | None = None) -> l
     return result
 
 
-def _is_tame(name: str) -> bool:
-    """Whether a C++ name takes no time to speak of, and grows 3^(15/3) = 243-fold at most.
-
-    Three uses of one substitution in the next one triple the text.  A pack expansion multiplies
-    its pattern by the pack that a template parameter stands for.
-    """
-    if len(name) > _LONGEST_NAME:
-        return False
-    if len(name) > 100 and name.count("_") > 16 and len(_REFERENCE.findall(name)) > 15:
-        return False
-    if ("Dp" in name or "sp" in name) and _PARAMETER.search(name):
-        packs, references = _PACK_EXPANSION.findall(name), _REFERENCE.findall(name)
-        if len(name) > 256 or len(packs) > 1 or len(references) > 8:
-            return False
-    if "sr" in name and _UNRESOLVED_NAME.search(name) and _EXPRESSION.search(name):
-        return False
-    return "17h" not in name or not _LEGACY_HASH.search(name)
-
-
 def _demangle_tame(names: list[str], allowance: Allowance) -> list[int]:
     """Put texts in the places of tame C++ names without prefix or version, at full speed; gives
     the places of the others that a demangler may take.
@@ -144,18 +114,40 @@ def _demangle_tame(names: list[str], allowance: Allowance) -> list[int]:
     """
     others: list[int] = []
     for start in range(0, len(names), _CHUNK):
-        chunk = enumerate(names[start : start + _CHUNK], start)
-        mangled = [pair for pair in chunk if pair[1].startswith(_FIRST)]
-        tame = [pair for pair in mangled if pair[1].startswith("_Z") and _is_tame(pair[1])]
-        cxx = _cxx() if tame and allowance.left > 0 else None
-        if cxx is not None:
-            with suppress(UnicodeEncodeError):
-                encoded = "\0".join([name for _, name in tame]).encode().split(b"\0")
-                if len(encoded) == len(tame):  # else a name holds a NUL
-                    for (i, _), text in zip(tame, cxx.tame(encoded), strict=True):
-                        names[i] = allowance.take(text) or names[i]
-        others += [i for i, name in mangled if names[i] is name]
+        chunk = names[start : start + _CHUNK]
+        texts = _tame_texts(chunk, allowance)
+        names[start : start + _CHUNK] = texts
+        same = [i for i, (old, new) in enumerate(zip(chunk, texts, strict=True)) if old is new]
+        others += [start + i for i in same if chunk[i].startswith(_FIRST)]
     return others
+
+
+def _tame_texts(names: list[str], allowance: Allowance) -> list[str]:
+    """The texts of the tame C++ names among some; the others as they are."""
+    joined = "\0".join(names)
+    if "_Z" not in joined or allowance.left <= 0:
+        return names
+    from symprobe.demangle.tame import is_tame, suspects
+
+    try:
+        encoded = joined.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return names
+    parts = encoded.split(b"\0")
+    if len(parts) != len(names):  # a name holds a NUL
+        return names
+    tame = [part[:2] == b"_Z" for part in parts]
+    for i in suspects(encoded, parts):
+        tame[i] = tame[i] and is_tame(names[i])
+    cxx = _cxx() if any(tame) else None
+    if cxx is None:
+        return names
+    texts = cxx.tame(list(compress(parts, tame)))
+    allowance.left -= sum(map(len, texts))
+    following = iter(texts)
+    return [
+        (next(following) or name) if own else name for own, name in zip(tame, names, strict=True)
+    ]
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -167,34 +159,17 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def _rust(name: str, allowance: Allowance) -> str | None:
-    """A Rust name, if libiberty would take it for one too: legacy names by their hash."""
-    if name.startswith("_R"):
-        mangled = name.partition(".")[0]
-    else:
-        start = name.rfind("17h")
-        found = _LEGACY_HASH.match(name, start) if start > len("_ZN") else None
-        if found is None or len(set(found[1])) < 5 or not _LEGACY_NAME(name):
-            return None
-        mangled = name[: start + 20]
-    if allowance.left <= 0:
+    if not name.startswith("_R") and "17h" not in name:
         return None
-    try:
-        return allowance.take(_rustc_demangle()(mangled))
-    except ValueError as error:  # DemangleError, or a surrogate escape
-        if "limit reached" in str(error):
-            allowance.left -= _RUST_LIMIT
-        return None
+    from symprobe.demangle.rust import text_of
 
-
-@cache
-def _rustc_demangle() -> Callable[[str], str]:
-    import pyderust
-
-    return pyderust.demangle
+    return text_of(name, allowance)
 
 
 def _careful_cxx(names: list[str], allowance: Allowance) -> list[str | None]:
     """C++ names without prefix or version, whatever they hold."""
+    from symprobe.demangle.tame import is_tame
+
     texts: list[str | None] = [None] * len(names)
     encoded = [(i, raw) for i, name in enumerate(names) if (raw := _encoded(name))]
     cxx = _cxx() if encoded else None
@@ -202,7 +177,7 @@ def _careful_cxx(names: list[str], allowance: Allowance) -> list[str | None]:
         return texts
     wild = []
     for i, raw in encoded:
-        if not _is_tame(names[i]):
+        if not is_tame(names[i]):
             wild.append((i, raw))
         elif allowance.left > 0:
             texts[i] = allowance.take(cxx.any(raw))
@@ -220,7 +195,9 @@ def _careful_cxx(names: list[str], allowance: Allowance) -> list[str | None]:
 
 def _encoded(name: str) -> bytes | None:
     """The bytes of a name that the C++ demangler may be given."""
-    if not name.startswith(("_Z", "_GLOBAL_")) or len(name) > _LONGEST_NAME or "\0" in name:
+    from symprobe.demangle.tame import LONGEST_NAME
+
+    if not name.startswith(("_Z", "_GLOBAL_")) or len(name) > LONGEST_NAME or "\0" in name:
         return None
     try:
         return name.encode("utf-8", "surrogateescape")

@@ -14,30 +14,26 @@ _BUFFER = 1 << 20
 
 
 class Cxx:
-    """The demangler. Names without NUL; None for one that is not taken."""
+    """The demangler. Names without NUL; nothing for one that is not taken."""
 
     def __init__(self, library: ctypes.PyDLL) -> None:
         process = ctypes.PyDLL(None)
         malloc, self._free = process["malloc"], process["free"]
         malloc.argtypes, malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
         self._free.argtypes, self._free.restype = (ctypes.c_void_p,), None
-        # Two objects for one function: what a result is made into belongs to the object.
+        # Two objects for one function: what a result is made into belongs to the object. Neither
+        # has argtypes: arguments that are converted once make a call a third shorter.
         self._into_buffer, self._allocating = library["__cxa_demangle"], library["__cxa_demangle"]
-        for function in (self._into_buffer, self._allocating):
-            function.argtypes = (ctypes.c_char_p, *[ctypes.c_void_p] * 3)
         self._into_buffer.restype, self._allocating.restype = ctypes.c_char_p, ctypes.c_void_p
-        self._buffer: int = malloc(_BUFFER)
         self._size = ctypes.c_size_t(_BUFFER)
+        self._buffer = ctypes.c_void_p.from_param(malloc(_BUFFER)), ctypes.byref(self._size)
 
-    def tame(self, names: Sequence[bytes]) -> list[str | None]:
-        """The texts of tame names; the library would free the buffer for one that it can't hold."""
-        size = ctypes.addressof(self._size)
-        buffers = repeat(self._buffer), repeat(size), repeat(None)
-        found: list[bytes | None] = list(map(self._into_buffer, names, *buffers))
-        try:
-            return [text.decode() if text else None for text in found]
-        except UnicodeDecodeError:
-            return [text.decode("utf-8", "surrogateescape") if text else None for text in found]
+    def tame(self, names: Sequence[bytes]) -> list[str]:
+        """The texts of tame names, empty for one not taken; the library would free the buffer for
+        one that it can't hold."""
+        found = map(self._into_buffer, names, *map(repeat, self._buffer), repeat(None))
+        texts = b"\0".join([text or b"" for text in found])
+        return texts.decode("utf-8", "surrogateescape").split("\0") if names else []
 
     def any(self, name: bytes) -> str | None:
         """The text of one name, however long."""

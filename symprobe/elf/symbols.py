@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Container, Iterable
-from itertools import islice
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from symprobe.elf.constants import SHT_DYNSYM, SHT_NOBITS, SHT_SYMTAB, SHT_SYMTAB_SHNDX
 from symprobe.elf.dynamic import DT_SYMENT, DT_SYMTAB, Dynamic
 from symprobe.elf.image import Image, Section
 from symprobe.elf.versions import Versions
-
-Entry = tuple[int, int, int, int, int, int]
-"""One raw entry: st_name, st_info, st_other, st_shndx, st_value, st_size."""
 
 
 class SymbolTable:
@@ -59,18 +54,35 @@ class SymbolTable:
         end = self.strings.find(b"\0", start)
         return self.strings[start : end if end >= 0 else None]
 
-    def entries(self, numbers: Iterable[int] | None) -> Iterable[tuple[int, Entry]]:
-        """(number, raw entry) of these entries, of all when None; the null symbol left out."""
-        layout, data = self._layout, self._data
-        rows: Iterable[tuple[int, Any]]
+    def columns(self, numbers: Iterable[int] | None, most: int) -> Iterator[list[Sequence[int]]]:
+        """The columns of these entries, of all when None, `most` entries at a time: numbers,
+        st_name, st_info, st_other, st_shndx, st_value, st_size. The null symbol is left out."""
         if numbers is None:
-            rows = islice(enumerate(layout.iter_unpack(data)), 1, None)
-        else:
-            wanted = (i for i in numbers if 0 < i < self.count)
-            rows = ((i, layout.unpack_from(data, i * layout.size)) for i in wanted)
+            whole = self._columns()
+            for start in range(1, self.count, most):
+                end = min(start + most, self.count)
+                yield [range(start, end), *(column[start:end] for column in whole)]
+            return
+        layout, order = self._layout, (0, 1, 2, 3, 4, 5)
         if self.image.bits == 32:  # name, value, size, info, other, shndx
-            return ((i, (n, f, o, x, v, s)) for i, (n, v, s, f, o, x) in rows)
-        return rows
+            order = (0, 3, 4, 5, 1, 2)
+        wanted = [i for i in numbers if 0 < i < self.count]
+        for start in range(0, len(wanted), most):
+            chunk = wanted[start : start + most]
+            rows = [layout.unpack_from(self._data, i * layout.size) for i in chunk]
+            columns = list(zip(*rows, strict=True))
+            yield [chunk, *(columns[i] for i in order)]
+
+    def _columns(self) -> list[Sequence[int]]:
+        """st_name, st_info, st_other, st_shndx, st_value, st_size of all entries."""
+        data, numbers = self._data, self.image.numbers
+        if self.image.bits == 64:
+            words = numbers("Q", data)
+            infos, values, sizes = data[4::24], words[1::3], words[2::3]
+            return [self.name_offsets, infos, data[5::24], numbers("H", data)[3::12], values, sizes]
+        words = numbers("I", data)
+        infos, values, sizes = data[12::16], words[1::4], words[2::4]
+        return [self.name_offsets, infos, data[13::16], numbers("H", data)[7::8], values, sizes]
 
 
 def read_symtab(image: Image, label: str = "symtab") -> SymbolTable | None:

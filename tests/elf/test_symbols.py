@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.recipes import FOREIGN, ODD_NAMES
 from symprobe.binary import Binary
-from symprobe.elf.rows import split_version
+from symprobe.elf.gather import split_version
 from symprobe.model import Symbol
 from tests.support.readelf import run
 
