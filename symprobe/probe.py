@@ -19,11 +19,12 @@ class EntryCost(TextEnum):
 
 
 class SourceInfo(NamedTuple):
-    """What DWARF says of a function: parameters as (name, type), number of inlined copies."""
+    """What DWARF says of a function: parameters as (name, type), None when nobody knows them
+    (assembler); number of inlined copies."""
 
     file: str
     line: int
-    parameters: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] | None = ()
     inlined: int = 0
 
 

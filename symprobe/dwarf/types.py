@@ -157,7 +157,9 @@ class Types:
         return ", ".join(parts)
 
     def prototyped(self, chain: list[Entry]) -> bool:
-        """False for a C function declared without its parameters' types."""
+        """False for a C function declared without its parameters' types, and in assembler."""
+        if self.assembler:
+            return False
         return not self._c or any(entry.value("DW_AT_prototyped") for entry in chain)
 
     def peeled(self, entry: Entry | None) -> Entry | None:

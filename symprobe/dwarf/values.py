@@ -52,7 +52,8 @@ class FunctionInfo(NamedTuple):
     known.  line: of the declaration, or of the first instruction when there is none; 0, as the
     file is empty, when DWARF doesn't say.  return_type: empty when it is not known (assembler) or
     none (Go).  variadic: ends in `...`.
-    prototyped: False for a C function whose parameters may be others than these (K&R).
+    prototyped: False for a C function whose parameters may be others than these (K&R), and in
+    assembler.
     declared_inline: the source says inline (or defines it in its class).  inlined: number of
     inlined copies found; copies: the first of them.  inlined_complete: whether all units that
     could hold copies were read, so that `inlined` is the number and not a lower bound.

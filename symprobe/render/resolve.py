@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from symprobe.probe import EntryCost, ProbeTarget, Rejected, Resolution, SourceInfo
@@ -14,40 +16,65 @@ if TYPE_CHECKING:
     from symprobe.resolve.emit import Emission
 
 
+_FILE = itemgetter(ProbeTarget._fields.index("file"))
+_CHUNK = 2048
+_SLOW = "      - its first instruction is single-stepped by the kernel: a slow probe"
+
+
 def resolution_lines(resolution: Resolution, links: tuple[str, ...], own: str) -> Iterator[str]:
     """A block for each file: a line for each target, its notes below; what was rejected last.
 
     links: the chain of symbolic links of the file `own`, which the user named.
     """
-    file = None
-    for target in resolution.targets:
-        if target.file != file:
-            file = target.file
-            chain = links if file.shown == own else ()
-            identity = f"  (build ID {target.build_id})" if target.build_id else ""
-            yield f"{path_line(file.shown, chain)}:{identity}"
-        yield from _target_lines(target)
+    for file, targets in groupby(resolution.targets, key=_FILE):
+        chain = links if file.shown == own else ()
+        several = list(targets)
+        identity = f"  (build ID {several[0].build_id})" if several[0].build_id else ""
+        yield f"{path_line(file.shown, chain)}:{identity}"
+        for at in range(0, len(several), _CHUNK):
+            yield from _chunk_lines(several[at : at + _CHUNK])
     for rejected in resolution.rejected:
         yield rejected_line(rejected)
 
 
-def _target_lines(target: ProbeTarget) -> Iterator[str]:
-    shown, *others = target.demangled
-    yield f"  {target.offset:#010x}  address {target.vaddr:#x}  {target.kind:<6} {escape(shown)}"
-    aliases = dict.fromkeys(name for name in others if name != shown)
-    if aliases:
-        yield f"      also {', '.join(map(escape, aliases))}"
-    if target.source is not None:
-        yield f"      {_source_text(target.source)}"
-    if target.cost is EntryCost.SINGLE_STEPPED and target.cheap_offset is None:
-        yield "      - its first instruction is single-stepped by the kernel: a slow probe"
-    for note in target.notes:
-        yield f"      - {escape(note)}"
+def _chunk_lines(targets: Sequence[ProbeTarget]) -> list[str]:
+    """The lines of these targets. What may have to be escaped is looked at for all at once: that
+    is seldom the case, and a name at a time would cost as much as all the rest."""
+    lines = _target_lines(targets)
+    return lines if "".join(lines).isprintable() else _target_lines(map(_escaped, targets))
+
+
+def _escaped(target: ProbeTarget) -> ProbeTarget:
+    texts, notes = (tuple(map(escape, each)) for each in (target.demangled, target.notes))
+    return target._replace(demangled=texts, notes=notes)
+
+
+def _target_lines(targets: Iterable[ProbeTarget]) -> list[str]:
+    lines: list[str] = []
+    add, slow = lines.append, EntryCost.SINGLE_STEPPED
+    for target in targets:
+        _, _, _, offset, vaddr, _, texts, kind, _, _, cheap, cost, _, source, notes = target
+        shown = texts[0]
+        add(f"  0x{offset:08x}  address 0x{vaddr:x}  {kind:<6} {shown}")
+        if len(texts) > 1 and (aliases := [t for t in dict.fromkeys(texts) if t != shown]):
+            add(f"      also {', '.join(aliases)}")
+        if source is not None:
+            add(f"      {escape(_source_text(source))}")
+        if cost is slow and cheap is None:
+            add(_SLOW)
+        if notes:
+            lines += [f"      - {note}" for note in notes]
+    return lines
 
 
 def _source_text(source: SourceInfo) -> str:
+    """`at file:line (parameters)`; of an assembler function, whose parameters nobody knows,
+    without them."""
+    place = f"at {source.file}:{source.line}"
+    if source.parameters is None:
+        return place
     parameters = ", ".join(f"{kind} {name}".strip() for name, kind in source.parameters)
-    return escape(f"at {source.file}:{source.line} ({parameters})")
+    return f"{place} ({parameters})"
 
 
 def rejected_line(rejected: Rejected) -> str:
@@ -95,7 +122,7 @@ def target_value(target: ProbeTarget) -> dict[str, Any]:
 
 def _source_value(source: SourceInfo) -> dict[str, Any]:
     parameters = []
-    for name, kind in source.parameters:
+    for name, kind in source.parameters or ():
         parameter: dict[str, Any] = {}
         put_text(parameter, "name", name)
         put_text(parameter, "type", kind)

@@ -1,7 +1,8 @@
 """All functions of a binary at once: 100,000 targets in the time of a listing.
 
 The same answers as targets.py, but for what a bulk answer does not need: notes on single functions,
-and cheap attach points.
+and cheap attach points. One plain loop, which calls nothing in the usual case: one name without
+a version at an address, and an instruction that its first bytes settle.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Sequence
 from symprobe.binary import Binary
 from symprobe.elf.constants import EM_PPC64
 from symprobe.model import Symbol
-from symprobe.probe import ProbeTarget, Rejected
+from symprobe.probe import EntryCost, ProbeTarget, Rejected
 from symprobe.resolve.code import executable_segments
-from symprobe.resolve.instructions import entry_cost, refused, unsafe
+from symprobe.resolve.instructions import entry_cost, refused, settled_cost, unsafe
 from symprobe.resolve.names import clone_parent, is_cold
 from symprobe.resolve.targets import Builder, preference
 
@@ -34,8 +35,8 @@ def all_targets(
         return Builder(binary, exact_entry=True).build(symbols)  # entries apart from symbols
     start, code = segments[0]
     end, machine = start + len(code), image.machine
-    same = (binary.path, image.source.inode, binary.build_id)
-    returns, new = not binary.is_go, tuple.__new__
+    file, inode, identity = binary.path, image.source.inode, binary.build_id
+    returns, new, costs = not binary.is_go, tuple.__new__, _Costs(machine)
     places: dict[int, list[Symbol]] = {}
     for symbol in symbols:
         places.setdefault(symbol.vaddr, []).append(symbol)
@@ -43,7 +44,6 @@ def all_targets(
     outside: list[Symbol] = []
     rejected: list[Rejected] = []
     for vaddr, group in places.items():
-        head = group[0] if len(group) == 1 else min(group, key=preference)
         if not start <= vaddr < end:
             for start, code in segments:
                 end = start + len(code)
@@ -52,21 +52,27 @@ def all_targets(
             else:
                 outside += group
                 continue
-        first = code[vaddr - start : vaddr - start + _CODE]
-        if refused(first, machine) is not None or unsafe(first, machine) is not None:
+        at = vaddr - start
+        cost = costs[code[at : at + 2]] or _cost(code[at : at + _CODE], machine)
+        if cost is None:
             outside += group
             continue
-        ordered = [head] if len(group) == 1 else sorted(group, key=preference)
-        names = dict.fromkeys(s.versioned_name for s in ordered)
-        texts = {s.versioned_name: s.readable_name for s in ordered}
-        size = head.size if len(group) == 1 else max(s.size for s in group)
+        name, text, version, _, _, size, offset, kind, *_ = group[0]
+        names: tuple[str, ...] = (name,)
+        texts: tuple[str, ...] = (text,)
+        if len(group) > 1 or version is not None:
+            group.sort(key=preference)
+            name, kind, version = group[0].name, group[0].kind, group[0].version
+            size = max(s.size for s in group)
+            texts_of = {s.versioned_name: s.readable_name for s in group}
+            names, texts = tuple(texts_of), tuple(texts_of.values())
+        notes = _notes(name) if "." in name else ()
         targets.append(
             new(
                 ProbeTarget,
                 (
-                    *same, head.offset, vaddr, tuple(names), tuple(texts.values()), head.kind,
-                    size, head.version, None, entry_cost(first, machine), returns, None,
-                    _notes(head),
+                    file, inode, identity, offset, vaddr, names, texts, kind, size, version,
+                    None, cost, returns, None, notes,
                 ),
             )
         )  # fmt: skip
@@ -76,7 +82,27 @@ def all_targets(
     return targets, rejected
 
 
-def _notes(symbol: Symbol) -> tuple[str, ...]:
-    if "." not in symbol.name or (parent := clone_parent(symbol.name)) is None:
+class _Costs(dict[bytes, "EntryCost | None"]):
+    """What the first two bytes of an instruction settle; None: nothing."""
+
+    def __init__(self, machine: str) -> None:
+        super().__init__()
+        self._known = machine == "x86_64"
+
+    def __missing__(self, start: bytes) -> EntryCost | None:
+        self[start] = cost = settled_cost(start) if self._known else None
+        return cost
+
+
+def _cost(code: bytes, machine: str) -> EntryCost | None:
+    """The cost of an instruction looked at whole; None when no probe can go there."""
+    if refused(code, machine) is not None or unsafe(code, machine) is not None:
+        return None
+    return entry_cost(code, machine)
+
+
+def _notes(name: str) -> tuple[str, ...]:
+    parent = clone_parent(name)
+    if parent is None:
         return ()
-    return (f"{'the cold part of' if is_cold(symbol.name) else 'a clone of'} {parent}",)
+    return (f"{'the cold part of' if is_cold(name) else 'a clone of'} {parent}",)

@@ -45,12 +45,9 @@ def _explained(target: ProbeTarget, debug: DebugInfo | None) -> ProbeTarget:
     found = debug.function(target.names[0].partition("@")[0], target.vaddr, registers=False)
     if found is None or not found.file:
         return target
-    source = SourceInfo(
-        found.file,
-        found.line,
-        tuple((p.name, p.type) for p in found.parameters),
-        found.inlined,
-    )
+    known = found.prototyped or found.parameters or found.return_type
+    parameters = tuple((p.name, p.type) for p in found.parameters) if known else None
+    source = SourceInfo(found.file, found.line, parameters, found.inlined)
     notes = target.notes
     if found.inlined:
         notes = (*notes, f"{_copies(found)}: calls there are not seen by this probe")

@@ -160,6 +160,21 @@ def entry_cost(code: bytes, machine: str) -> EntryCost:
     return EntryCost.EMULATED if emulated else EntryCost.SINGLE_STEPPED
 
 
+def settled_cost(start: bytes) -> EntryCost | None:
+    """The entry cost of a 64-bit x86 instruction whose first two bytes settle it, and that it is
+    neither refused nor unsafe; None: look at it whole."""
+    if len(start) < 2:
+        return None
+    rex = start[0] if start[0] & 0xF0 == 0x40 else 0
+    opcode = start[1] if rex else start[0]
+    push = 0x50 <= opcode < 0x58
+    if opcode in _CLOSER_LOOK[64] or opcode in _UNSAFE_STARTS:
+        return None
+    if opcode in _MAY_BE_EMULATED and not push:
+        return None
+    return EntryCost.EMULATED if push and rex in (0, 0x41) else EntryCost.SINGLE_STEPPED
+
+
 def cheap_point(code: bytes, machine: str) -> int | None:
     """Bytes from a function's entry to an instruction that the kernel emulates and that is
     executed exactly as often as the entry; None when there is none, or none is needed.

@@ -88,6 +88,8 @@ def without_return_type(base: str) -> str:
 
 def clone_parent(name: str) -> str | None:
     """The raw name that a clone was made of: `f` of `f.part.0`, `f.constprop.0.cold`."""
+    if "." not in name:
+        return None
     parent = name
     while (found := _CLONE.search(parent)) is not None and found.start() > 0:
         parent = parent[: found.start()]

@@ -72,10 +72,18 @@ class Resolver:
             targets, rejected = self._one(spec)
             if not targets:
                 unmatched.append(spec.text)
-            for target in targets:
-                self._add(target)
+            self._add_all(targets)
             self._rejected.update(dict.fromkeys(rejected))
         return Resolution(tuple(self._targets.values()), tuple(self._rejected), tuple(unmatched))
+
+    def _add_all(self, targets: list[ProbeTarget]) -> None:
+        if not self._targets:  # all the functions of a binary, say, of which none is there twice
+            self._targets.update(((target.inode, target.offset), target) for target in targets)
+            if len(self._targets) == len(targets):
+                return
+            self._targets.clear()
+        for target in targets:
+            self._add(target)
 
     def _add(self, target: ProbeTarget) -> None:
         key = (target.inode, target.offset)

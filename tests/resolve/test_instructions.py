@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from symprobe.probe import EntryCost
-from symprobe.resolve.instructions import entry_cost, refused, unsafe
+from symprobe.resolve.instructions import entry_cost, refused, settled_cost, unsafe
 from symprobe.trace import bpfcall
 from tests.conftest import unavailable
 from tests.resolve import instructions_kernel as kernel
@@ -237,3 +237,19 @@ def test_repetitions_are_counted_one_by_one(runner: Path, tmp_path: Path) -> Non
     assert hits[0] == 5
     assert hits[2] == 1
     assert [unsafe(code[o : o + 16], "x86_64") is None for o in offsets] == [False, False, True]
+
+
+def test_what_two_bytes_settle_is_what_the_whole_instruction_says() -> None:
+    tails = (bytes(14), b"\xff" * 14, bytes(range(0x40, 0x4E)), b"\x90" * 14, b"\x66\x0f\x1f" * 5)
+    settled = 0
+    for start in (bytes((first, second)) for first in range(256) for second in range(256)):
+        cost = settled_cost(start)
+        if cost is None:
+            continue
+        settled += 1
+        for code in (start + tail for tail in tails):
+            assert refused(code, "x86_64") is None, code.hex()
+            assert unsafe(code, "x86_64") is None, code.hex()
+            assert entry_cost(code, "x86_64") is cost, code.hex()
+    assert settled > 30_000
+    assert settled_cost(b"\x55") is None
