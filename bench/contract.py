@@ -1,109 +1,141 @@
-"""`find` and `check` beside the shell loops that they stand in for.
+"""`find` and `check` over all of /usr, beside the shell loops that they stand in for.
 
 The loops are given the list of ELF files; `find` and `check` have to find them by themselves.
+BENCH_TREE names another tree.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.measure import SYMPROBE, Comparison, Row, compare
-from symprobe.contract.index import Index
-from symprobe.contract.names import wanted
+from bench.measure import SYMPROBE, Comparison, Row, run
 
-TREE = os.environ.get("BENCH_TREE", "/usr/lib/x86_64-linux-gnu")
-_SYMBOL = "qsort_r"
-_QUERIES = 50
+TREE = os.environ.get("BENCH_TREE", "/usr")
+_SYMBOLS = (
+    "qsort_r", "memcpy", "exit", "malloc", "free", "printf", "stdout", "environ", "pthread_create",
+    "dlopen", "SSL_read", "deflate", "main", "_init", "__gmon_start__", "__cxa_finalize", "gets",
+    "readline", "inflate", "strlcpy",
+)  # fmt: skip
+_RULES = "--forbid gets --max-version GLIBC_2.36 --no-missing --no-rpath --hardening relro"
+_LOOP = "loop of nm -D --defined-only | grep -qw"
+_PEAK_MIB = 300
+_INTERVAL = 0.02
 
 
 def comparisons() -> Iterator[Comparison]:
-    """One symbol in a whole tree, with and without an index; a gate over a tree."""
+    """Symbols in a whole tree, with and without an index; a gate over a tree."""
     with tempfile.TemporaryDirectory() as directory:
         files = list(_elf_files(TREE))
         listing = Path(directory, "files")
         listing.write_text("\n".join(files) + "\n")
-        index = str(Path(directory, "index"))
-        os.system(f"{SYMPROBE} find {_SYMBOL} {TREE} --index {index} -q")
-        yield _find(files, listing, index)
-        yield _check(files, listing)
+        yield _find(files, listing, Path(directory, "index"))
+        yield from _check(files)
 
 
 def _elf_files(top: str) -> Iterator[str]:
-    for directory, _, names in os.walk(top):
+    device = os.stat(top).st_dev
+    for directory, below, names in os.walk(top):
+        below[:] = [b for b in below if os.lstat(os.path.join(directory, b)).st_dev == device]
         for name in names:
             path = os.path.join(directory, name)
-            if os.path.isfile(path) and not os.path.islink(path):
+            if "\n" not in path and os.path.isfile(path) and not os.path.islink(path):
                 with open(path, "rb") as file:
                     if file.read(4) == b"\x7fELF":
                         yield path
 
 
-def _find(files: list[str], listing: Path, index: str) -> Comparison:
-    loop = "loop of nm -D --defined-only | grep -qw"
-    body = f"nm -D --defined-only $f 2>/dev/null | grep -qw {_SYMBOL} && echo $f"
-    measured = compare(
-        f"who defines `{_SYMBOL}` in {TREE} ({len(files)} ELF files)",
-        {
-            "symprobe find": f"{SYMPROBE} find {_SYMBOL} {TREE} --defines",
-            "symprobe find --index": f"{SYMPROBE} find {_SYMBOL} {TREE} --defines --index {index}",
-            "symprobe find --index --no-refresh": f"{SYMPROBE} find {_SYMBOL} {TREE} --defines "
-            f"--index {index} --no-refresh",
-            loop: _script(listing, body),
-        },
-        rounds=3,
-        bounds={
-            "symprobe find": (loop, 0.1),
-            "symprobe find --index": (loop, float("inf")),
-            "symprobe find --index --no-refresh": (loop, float("inf")),
-        },
+def _find(files: list[str], listing: Path, index: Path) -> Comparison:
+    """One symbol and twenty. A loop answers for one: for twenty it runs twenty times."""
+    loop = listing.with_name("loop")
+    body = f"nm -D --defined-only $f 2>/dev/null | grep -qw {_SYMBOLS[0]} && echo $f"
+    loop.write_text(f"while read -r f; do {body}; done < {listing}\n")
+    one = f"{SYMPROBE} find {_SYMBOLS[0]} {TREE} --defines"
+    many = " ".join(f"-e {name}" for name in _SYMBOLS)
+    twenty = f"{SYMPROBE} find {many} {TREE} --defines"
+    made = run(f"{one} --index {index}")
+    count = len(_SYMBOLS)
+    seconds = {
+        "symprobe find, 1 symbol": _median(one, 3),
+        f"symprobe find, {count} symbols": _median(twenty, 3),
+        "symprobe find --index, 1 symbol": _median(f"{one} --index {index}", 7),
+        f"symprobe find --index, {count} symbols": _median(f"{twenty} --index {index}", 7),
+        "symprobe find --index --no-refresh, 1 symbol": _median(
+            f"{one} --index {index} --no-refresh", 7
+        ),
+        f"symprobe find --index --no-refresh, {count} symbols": _median(
+            f"{twenty} --index {index} --no-refresh", 7
+        ),
+    }
+    # Files and pages are in the caches by now: the loop, too, is measured warm.
+    reference = _median(f"sh {loop}", 1)
+    rows = [Row(f"{_LOOP}, 1 symbol", reference, 0.0)]
+    for label, taken in seconds.items():
+        questions = count if f"{count} symbols" in label else 1
+        aim = 0.1 if "--index" not in label else 0.001 if questions > 1 else float("inf")
+        note = f"of {questions} x the loop" if questions > 1 else "of the loop"
+        rows.append(Row(label, taken, 0.0, taken / (questions * reference), aim, note))
+    rows.append(Row("making the index, once", made.seconds, made.peak))
+    return Comparison(f"who defines a symbol in {TREE} ({len(files)} ELF files)", tuple(rows))
+
+
+def _median(command: str, rounds: int) -> float:
+    return statistics.median(run(command).seconds for _ in range(rounds))
+
+
+def _check(files: list[str]) -> Iterator[Comparison]:
+    """Five rules in one call: what all its processes hold in memory together, and whether two
+    processors are at work."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {SYMPROBE} check {TREE} {_RULES}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    seconds = _query(index)
-    reference = next(row.seconds for row in measured.rows if row.label == loop)
-    label = "the index alone, without starting Python"
-    row = Row(label, seconds, 0.0, seconds / reference, 0.001, f"of {loop}")
-    return Comparison(measured.title, (*measured.rows, row))
+    peaks: list[float] = []
+    watching = threading.Thread(target=_watch, args=(process.pid, peaks))
+    watching.start()
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    taken = time.perf_counter() - started
+    watching.join()
+    peak = max(peaks)
+    title = f"five rules on {TREE} ({len(files)} ELF files), memory of all processes together"
+    row = Row("symprobe check", taken, peak, peak / _PEAK_MIB, 1.0, f"of {_PEAK_MIB} MiB")
+    yield Comparison(title, (row,))
+    used = (usage.ru_utime + usage.ru_stime) / taken
+    row = Row("symprobe check", taken, peak, 1.0 / used, 0.67, f"({used:.2f} processors at work)")
+    yield Comparison(f"five rules on {TREE}: time a processor's time", (row,))
 
 
-def _script(listing: Path, body: str) -> str:
-    """The command that runs a loop over the files listed."""
-    path = listing.with_name(f"loop-{len(body)}")
-    path.write_text(f"while read -r f; do {body}; done < {listing}\n")
-    return f"sh {path}"
+def _watch(pid: int, peaks: list[float]) -> None:
+    """Until the process ends: the memory of it and its children in MiB, shared pages once."""
+    total = 1.0
+    while total:
+        total = sum(map(_memory, _with_children(pid)))
+        peaks.append(total)
+        time.sleep(_INTERVAL)
 
 
-def _query(index: str) -> float:
-    """Seconds that an open index takes to answer."""
-    opened = Index(index)
-    taken = []
-    for _ in range(_QUERIES):
-        started = time.perf_counter()
-        list(opened.find([wanted(_SYMBOL)], [TREE]))
-        taken.append(time.perf_counter() - started)
-    opened.close()
-    return statistics.median(taken)
+def _with_children(pid: int) -> list[int]:
+    try:
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(each for child in below for each in _with_children(int(child)))]
 
 
-def _check(files: list[str], listing: Path) -> Comparison:
-    rules = (
-        "--forbid gets --max-version GLIBC_2.36 --no-missing --no-rpath --linkage shared-library"
-    )
-    loop = "loop of nm, readelf -V, ldd, readelf -d, readelf -h"
-    body = (
-        "nm -D $f | grep -qw gets; readelf -VW $f | grep -q GLIBC_2.37; "
-        "ldd $f | grep -q 'not found'; readelf -dW $f | grep -qE 'RPATH|RUNPATH'; "
-        "readelf -hW $f | grep -q DYN"
-    )
-    return compare(
-        f"five rules on {TREE} ({len(files)} ELF files)",
-        {
-            "symprobe check": f"{SYMPROBE} check {TREE} {rules}",
-            loop: _script(listing, body),
-        },
-        rounds=1,
-        bounds={"symprobe check": (loop, float("inf"))},
-    )
+def _memory(pid: int) -> float:
+    """Proportional set size in MiB; 0 of a process that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    lines = (line.split() for line in text.splitlines())
+    return next((int(line[1]) / 1024 for line in lines if line[0] == "Pss:"), 0.0)

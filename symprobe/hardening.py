@@ -1,7 +1,7 @@
 """How a binary was hardened, read with LIEF (imported here, it takes a quarter of a second).
 
-LIEF copies the file, and the memory of many processes at once would be its: what is large is read
-here from the same tables. A test holds the two to one answer.
+LIEF copies the file and takes 50 MB for itself: what is large, and what is one file of thousands,
+is read here from the same tables. A test holds the two to one answer.
 
 Terms as in checksec(1) and the GCC and binutils manuals.
 """
@@ -81,14 +81,14 @@ class _Seen(NamedTuple):
     textrel: bool
 
 
-def hardening(image: Image, *, program: bool) -> Hardening | None:
+def hardening(image: Image, *, program: bool, frugal: bool = False) -> Hardening | None:
     """What LIEF and the GNU property notes say; None when LIEF can't parse the file.
 
-    program: an executable (not a library), so that `pie` means something.
+    program: an executable (not a library), so that `pie` means something.  frugal: without LIEF.
     """
     if not isinstance(image.source, FileSource):
         return None
-    if image.source.size > _LARGEST or len(image.segments) > _MOST_SEGMENTS:
+    if frugal or image.source.size > _LARGEST or len(image.segments) > _MOST_SEGMENTS:
         seen = _by_tables(image, program)
     else:
         found = _by_lief(image.source, program)

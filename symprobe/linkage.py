@@ -155,7 +155,8 @@ def _uninterpreted(image: Image, dynamic: Dynamic | None) -> tuple[Linkage, list
     if soname is not None:
         return Linkage.SHARED_LIBRARY, [*evidence, f"its soname is {soname}"]
     if needed:
-        return Linkage.SHARED_LIBRARY, [*evidence, f"it needs {len(needed)} libraries, no soname"]
+        plural = f"{len(needed)} librar{'y' if len(needed) == 1 else 'ies'}"
+        return Linkage.SHARED_LIBRARY, [*evidence, f"it needs {plural}, no soname"]
     if image.header.entry:
         evidence.append("no DF_1_PIE, no soname, but an entry point: probably an old static PIE")
         return Linkage.STATIC_PIE, evidence

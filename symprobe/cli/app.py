@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from symprobe.cli.output import complain, silence
+from symprobe.cli.output import complain, prepare_streams, silence
 from symprobe.errors import SymprobeError
 
 COMMANDS = ("ls", "info", "deps", "resolve", "trace", "check", "diff", "find", "doctor")
@@ -66,17 +66,33 @@ def root(
 
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
+    prepare_streams()
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        silence()
+        return 0
+    except OSError as error:  # all others have become SymprobeErrors where they were met
+        silence()
+        if error.filename is None:
+            what = f"standard output: can't be written: {error.strerror}"
+            complain(f"{what}: make room, or write elsewhere")
+        else:
+            complain(f"{os.fsdecode(error.filename)}: {error.strerror}: check the path")
+        return 2
+
+
+def _invoke(arguments: list[str]) -> int:
     from typer._click.exceptions import ClickException
 
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     command = typer.main.get_command(app)
     if "_SYMPROBE_COMPLETE" in os.environ:  # asked by the shell, see typer's completion
         command.main(prog_name="symprobe")
     try:
         with command.make_context("symprobe", list(arguments)) as context:
             code = command.invoke(context)
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except typer.Exit as ended:
         return ended.exit_code
@@ -90,9 +106,6 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return 2
-    except BrokenPipeError:
-        silence()
-        return 0
     except MemoryError:
         complain("out of memory: the file asks for more than this machine has")
         return 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -27,12 +26,36 @@ def emit(lines: Iterable[str]) -> bool:
 
 def complain(message: str) -> None:
     """One line on stderr: `symprobe: message`, whatever the message holds."""
-    with contextlib.suppress(BrokenPipeError, ValueError):
+    try:
         print(f"symprobe: {escape(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(2)
+    except ValueError:
+        pass  # it is closed
 
 
 def silence() -> None:
     """Send what is still to be written to stdout to nowhere: the reader has closed the pipe."""
+    _discard(1)
+
+
+def _discard(descriptor: int) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, descriptor)
     os.close(null)
+
+
+def prepare_streams() -> None:
+    """Standard streams that write any text. A closed one is put in its place first, so that no
+    file takes its number; writing to it fails, as it did before."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -62,7 +62,7 @@ class Show:
         targets = self._plan.prepared.targets if self._plan.prepared else ()
         if self._json:
             values = (event_value(event, targets[event.slot].names) for event in found)
-            lines = [json.dumps(value, ensure_ascii=False) for value in values]
+            lines = [json.dumps(value) for value in values]
         else:
             lines = [event_line(event, targets) for event in found]
         if not emit(lines):

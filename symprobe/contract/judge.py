@@ -214,7 +214,7 @@ def _hardening(subject: Subject, word: str) -> _Answer:
         return False, f"can't be told of this file ({subject.linkage})"
     if word in ("relro", "partial-relro"):
         enough = ("full",) if word == "relro" else ("full", "partial")
-        return found.relro in enough, f"{found.relro} RELRO"
+        return found.relro in enough, f"{'no' if found.relro == 'none' else found.relro} RELRO"
     if word == "fortify":
         return found.fortify > 0, f"{found.fortify} fortified functions called"
     if word == "no-textrel":

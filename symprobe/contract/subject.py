@@ -137,10 +137,10 @@ class Subject:
 
     @cached_property
     def hardening(self) -> Hardening | None:
-        """None where it means nothing (object files), or LIEF can't parse the file."""
+        """None where it means nothing: of object files."""
         if self.linkage in UNLINKED or self.linkage is Linkage.CORE:
             return None
-        return hardening(self.binary.image, program=self.linkage in PROGRAMS)
+        return hardening(self.binary.image, program=self.linkage in PROGRAMS, frugal=True)
 
     @cached_property
     def graph(self) -> DependencyGraph:

@@ -32,7 +32,9 @@ def summary(report: Report) -> str:
     if wrong:
         places = sum(map(bool, broken))
         return f"broken: {wrong} of {_number(rules, 'rule')}, in {places} of {files}{unchecked}"
-    return f"held: {_number(rules, 'rule')} on {files}{unchecked}"
+    if errors:  # "held" at the beginning of a line would be read as the verdict
+        return f"incomplete: {_number(rules, 'rule')} held on {files}{unchecked}"
+    return f"held: {_number(rules, 'rule')} on {files}"
 
 
 def _number(count: int, what: str) -> str:

@@ -11,7 +11,8 @@ def document(command: str, body: dict[str, Any]) -> str:
     """The document with its schema name; numbers as numbers, no surrogates."""
     import json  # here, because render modules are loaded for text too
 
-    return json.dumps({"schema": f"symprobe/{command}/1", **body}, ensure_ascii=False, indent=None)
+    # ASCII, so that it is the same, and valid, whatever the locale.
+    return json.dumps({"schema": f"symprobe/{command}/1", **body})
 
 
 def put_text(target: dict[str, Any], key: str, text: str | None) -> None:

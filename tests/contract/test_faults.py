@@ -70,7 +70,7 @@ def test_unreadable_directories_and_files(tree: Path) -> None:
         if arguments[0] == "find":
             assert len(ran.lines) == 3
         else:
-            assert ran.out == "held: 3 rules on 3 files, 2 not checked\n"
+            assert ran.out == "incomplete: 3 rules held on 3 files, 2 not checked\n"
 
 
 def test_what_is_no_regular_file(tree: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_truncated_file_among_others(tree: Path) -> None:
     assert (ran.code, len(ran.lines)) == (2, 3)
     assert f"{tree}/cut.so: " in ran.err
     ran = symprobe("check", tree, "--require", GREPPED)
-    assert (ran.code, ran.lines[-1]) == (2, "held: 3 rules on 3 files, 1 not checked")
+    assert (ran.code, ran.lines[-1]) == (2, "incomplete: 3 rules held on 3 files, 1 not checked")
     index = tree.parent / "index"
     for extra in ((), (), ("--no-refresh",)):
         assert symprobe("find", GREPPED, tree, "--index", index, *extra).code == 2
