@@ -9,9 +9,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.support.run import SCHEMAS, Ran
+from tests.support.run import SCHEMAS, Ran, symprobe
 
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
+GREPPED = "without_version"
+"""What each library of the fixture `tree` defines."""
+ALL = ["below/three.so", "below/two.so", "one.so"]
+"""The files of that tree."""
 
 
 def build(path: Path, source: str, *flags: str | Path) -> Path:
@@ -64,3 +68,10 @@ def as_ordinary_user(*arguments: str | Path, cwd: Path | None = None) -> Ran:
 def bare(names: Iterable[str]) -> set[str]:
     """Names without their versions."""
     return {name.partition("@")[0] for name in names}
+
+
+def found(*arguments: str | Path, code: int = 0) -> list[str]:
+    """The files, below the tree, that find names."""
+    ran = symprobe("find", GREPPED, *arguments)
+    assert ran.code == code, ran
+    return sorted(line.partition(": ")[0].rpartition("/tree/")[2] for line in ran.lines)

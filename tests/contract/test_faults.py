@@ -6,10 +6,8 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,31 +20,10 @@ from symprobe.contract.rules import RuleKind, make_rule
 from symprobe.contract.subject import Surroundings
 from symprobe.contract.walk import Walk
 from symprobe.model import FilePath
-from tests.contract.support import as_ordinary_user, build
+from tests.contract.support import ALL, GREPPED, as_ordinary_user, found
 from tests.support.run import SCHEMAS, symprobe, symprobe_json
 
 Fixture = Callable[[str], Path]
-GREPPED = "without_version"
-
-
-@pytest.fixture
-def tree(fixture: Fixture, tmp_path: Path) -> Path:
-    """Three libraries in two directories."""
-    top = tmp_path / "tree"
-    (top / "below").mkdir(parents=True)
-    for name in ("one.so", "below/two.so", "below/three.so"):
-        shutil.copy(fixture("libversioned.so"), top / name)
-    return top
-
-
-def found(*arguments: str | Path, code: int = 0) -> list[str]:
-    """The files, below the tree, that find names."""
-    ran = symprobe("find", GREPPED, *arguments)
-    assert ran.code == code, ran
-    return sorted(line.partition(": ")[0].rpartition("/tree/")[2] for line in ran.lines)
-
-
-ALL = ["below/three.so", "below/two.so", "one.so"]
 
 
 def test_unreadable_directories_and_files(tree: Path) -> None:
@@ -208,123 +185,6 @@ def test_a_truncated_file_among_others(tree: Path) -> None:
     index = tree.parent / "index"
     for extra in ((), (), ("--no-refresh",)):
         assert symprobe("find", GREPPED, tree, "--index", index, *extra).code == 2
-
-
-# -- the index
-
-
-def test_an_index_follows_every_change(fixture: Fixture, tree: Path) -> None:
-    index = tree.parent / "index"
-    assert found(tree, "--index", index) == ALL
-    shutil.copy(fixture("libversioned.so"), tree / "below" / "new.so")
-    os.unlink(tree / "below" / "two.so")
-    os.rename(tree / "below" / "three.so", tree / "moved.so")
-    expected = ["below/new.so", "moved.so", "one.so"]
-    assert found(tree, "--index", index) == expected == found(tree)
-    # In place, with the same length and time: the change of status tells.
-    other = build(tree.parent / "other.so", "int unrelated(void) { return 1; }")
-    status = os.stat(tree / "one.so")
-    data = other.read_bytes()[: status.st_size].ljust(status.st_size, b"\0")
-    with open(tree / "one.so", "r+b") as file:
-        file.write(data)
-    os.utime(tree / "one.so", ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert found(tree, "--index", index) == found(tree) == expected[:2]
-    # A text file becomes a library, in place.
-    (tree / "text").write_text("x")
-    assert found(tree, "--index", index) == expected[:2]
-    (tree / "text").write_bytes((tree / "moved.so").read_bytes())
-    assert found(tree, "--index", index) == [*expected[:2], "text"]
-
-
-def test_an_index_knows_several_trees_apart(tree: Path) -> None:
-    index = tree.parent / "index"
-    assert found(tree / "below", "--index", index) == ALL[:2]
-    assert found(tree, "--index", index) == ALL
-    assert found(tree / "below", "--index", index, "--no-refresh") == ALL[:2]
-    ran = symprobe("find", GREPPED, "below", "--index", index, "--no-refresh", cwd=tree)
-    assert len(ran.lines) == 2
-
-
-def test_no_refresh_reads_nothing_else(tree: Path) -> None:
-    index = tree.parent / "index"
-    assert symprobe("find", GREPPED, tree, "--index", index, "--no-refresh").code == 2
-    assert found(tree, "--index", index) == ALL
-    shutil.rmtree(tree)
-    assert found(tree, "--index", index, "--no-refresh") == ALL
-    assert found(tree.parent, "--index", index, code=1) == []
-
-
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "overwritten", "empty"])
-def test_a_corrupt_index_is_rebuilt_and_that_is_said(tree: Path, damage: str) -> None:
-    index = tree.parent / "index"
-    assert found(tree, "--index", index) == ALL
-    data = index.read_bytes()
-    index.write_bytes({
-        "garbage": b"this was never a database\n" * 100,
-        "truncated": data[: len(data) // 2],
-        "overwritten": data[:200] + bytes(range(256)) * ((len(data) - 200) // 256 + 1),
-        "empty": b"",
-    }[damage])  # fmt: skip
-    ran = symprobe("find", GREPPED, tree, "--index", index)
-    assert ran.code == 0
-    assert len(ran.lines) == 3
-    if damage != "empty":
-        assert ran.err == f"symprobe: {index}: corrupt: kept as {index}.corrupt, rebuilt\n"
-        assert Path(f"{index}.corrupt").stat().st_size > 0
-    assert found(tree, "--index", index, "--no-refresh") == ALL
-
-
-def test_the_database_of_another_program_is_left_alone(tree: Path) -> None:
-    index = tree.parent / "precious"
-    with sqlite3.connect(index) as connection:
-        connection.execute("CREATE TABLE notes (text)")
-        connection.execute("INSERT INTO notes VALUES ('dear')")
-    connection.close()
-    ran = symprobe("find", GREPPED, tree, "--index", index)
-    assert ran.code == 2
-    assert "another program" in ran.err
-    with sqlite3.connect(index) as connection:
-        assert connection.execute("SELECT text FROM notes").fetchall() == [("dear",)]
-    connection.close()
-
-
-def test_an_index_that_can_not_be_written(tree: Path) -> None:
-    ran = symprobe("find", GREPPED, tree, "--index", "/no/such/dir/index")
-    assert ran.code == 2
-    assert len(ran.err.splitlines()) == 1
-
-
-def test_several_runs_on_one_index_at_once(tree: Path) -> None:
-    for i in range(200):
-        shutil.copy(tree / "one.so", tree / f"{i:03}.so")
-    index = tree.parent / "index"
-    command = [sys.executable, "-m", "symprobe", "find", GREPPED, tree, "--index", index]
-    environment = {**os.environ, "PYTHONPATH": str(SCHEMAS.parents[1])}
-    runs = [
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
-        )
-        for _ in range(4)
-    ]
-    for run in runs:
-        out, err = run.communicate(timeout=300)
-        assert (run.returncode, err) == (0, "")
-        assert len(out.splitlines()) == 203
-    assert len(found(tree, "--index", index, "--no-refresh")) == 203
-
-
-def test_a_run_that_is_killed_leaves_the_index_usable(tree: Path) -> None:
-    for i in range(300):
-        shutil.copy(tree / "one.so", tree / f"{i:03}.so")
-    index = tree.parent / "index"
-    command = [sys.executable, "-m", "symprobe", "find", GREPPED, tree, "--index", index]
-    environment = {**os.environ, "PYTHONPATH": str(SCHEMAS.parents[1])}
-    run = subprocess.Popen([*command, "--jobs", "2"], env=environment, stdout=subprocess.DEVNULL)
-    while not index.exists() and run.poll() is None:
-        time.sleep(0.001)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert len(found(tree, "--index", index)) == 303
 
 
 # -- processes
