@@ -11,7 +11,7 @@ from symprobe.trace.events import Event
 from symprobe.trace.histogram import Histogram
 from symprobe.trace.report import CommandResult, Report, Row
 from symprobe.trace.snapshot import Span, Stack
-from symprobe.trace.valuetype import Value
+from symprobe.trace.valuetype import Unreadable, Value
 
 
 def report_value(report: Report) -> dict[str, Any]:
@@ -171,8 +171,10 @@ def _stack(stack: Stack) -> dict[str, Any]:
 
 
 def _put_value(into: dict[str, Any], key: str, value: Value) -> None:
-    """Bytes as hex; a text as put_text() does it; a number as it is, but no NaN."""
-    if isinstance(value, bytes):
+    """Bytes as hex; a text as put_text() does it; a number as it is, but no NaN; else null."""
+    if isinstance(value, Unreadable):
+        into[key] = None
+    elif isinstance(value, bytes):
         into[key] = value.hex()
     elif isinstance(value, str):
         put_text(into, key, value)

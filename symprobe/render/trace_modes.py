@@ -12,7 +12,7 @@ from symprobe.trace.events import Event
 from symprobe.trace.histogram import Histogram
 from symprobe.trace.snapshot import Group, Hits, Span, Stack, ValueCount
 from symprobe.trace.symbolise import Frame
-from symprobe.trace.valuetype import Value
+from symprobe.trace.valuetype import Unreadable, Value
 
 MOST_VALUES = 20
 MOST_STACKS = 10
@@ -67,6 +67,8 @@ def event_line(event: Event, targets: Sequence[ProbeTarget]) -> str:
 
 def value_text(value: Value) -> str:
     """A value as C would write it: a text in quotes, those in it with a backslash."""
+    if isinstance(value, Unreadable):
+        return f"(unreadable {value:#x})" if value else "NULL"
     if value is None:
         return "(unreadable)"
     if isinstance(value, bool):

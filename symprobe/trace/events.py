@@ -14,7 +14,7 @@ from symprobe.trace.mode import Measured, OnlyCalls, Setting
 from symprobe.trace.program import BpfPart
 from symprobe.trace.ring import Ring
 from symprobe.trace.tables import counters
-from symprobe.trace.valuetype import MOST_BYTES, Value
+from symprobe.trace.valuetype import MOST_BYTES, Unreadable, Value
 
 RING_BYTES = 1 << 24
 """Room for events that have not been read yet (200,000 of the smallest)."""
@@ -126,7 +126,8 @@ class Events(OnlyCalls):
             read = int.from_bytes(record[at : at + 8], "little", signed=True)
             text = record[at + 8 : at + 8 + size]
             at += 8 + size
-            values[argument.label] = None if read < 0 else argument.type.decode_text(text)
+            found = Unreadable(raw) if read < 0 else argument.type.decode_text(text)
+            values[argument.label] = found
         return Event(
             slot,
             self._reader.clock + now,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.dwarf import DebugInfo, FunctionInfo, debug_info
@@ -74,7 +75,7 @@ def prepare(
     if question.ends:
         return _spans(question, targets, by, where)
     if question.events:
-        shown = [known.argument(parse_argument(text)) for text in question.arguments]
+        shown = _labelled([known.argument(parse_argument(text)) for text in question.arguments])
         if question.result is not None:
             shown.append(_result(known, question.result))
         return Prepared(targets, Events(tuple(shown), deliver), where)
@@ -97,6 +98,16 @@ def _spans(
     ordered = (*only_start, *both, *ends.values())
     mode = Spans(len(starts), len(only_start), by, question.same_thread)
     return Prepared(ordered, mode, where)
+
+
+def _labelled(arguments: list[Argument]) -> list[Argument]:
+    """The same argument asked for as several types: told apart by them."""
+    different = list(dict.fromkeys(arguments))
+    labels = Counter(argument.label for argument in different)
+    return [
+        replace(each, label=f"{each.label}:{each.type.name}") if labels[each.label] > 1 else each
+        for each in different
+    ]
 
 
 def _value(known: Signatures, text: str) -> Argument:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,14 @@ from symprobe.trace.mode import Measured, OnlyCalls, Setting
 from symprobe.trace.program import BpfPart
 from symprobe.trace.snapshot import ValueCount
 from symprobe.trace.tables import counters, entries
+from symprobe.trace.valuetype import Unreadable, Value
 
 MOST_VALUES = 65536
 """Different values in all; calls with others, once there are so many, are reported as overflow."""
 MOST_TEXT = 64
 """Bytes of a text that are told apart."""
+_UNREAD: dict[int, Value] = {1: Unreadable(0), 2: None}
+"""What `unread` of bpf/values.c means."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +64,26 @@ class Values(OnlyCalls):
         if size is None:
             return f"key->number = {number}"
         read = f"{self.argument.type.reader}(&key->text, {size}, (void *)address)"
-        return (
-            f"{{ u64 address = {number}; s64 length; WITH_PAGES(length, {size}, address, {read}) }}"
-        )
+        fill = f"u64 address = {number}; s64 length; WITH_PAGES(length, {size}, address, {read})"
+        return f"{{ {fill} key->unread = length >= 0 ? 0 : address ? 2 : 1; }}"
 
     def read(self, program: Any, setting: Setting) -> Measured:
         size = self.argument.type.text_size(MOST_TEXT)
         width = 8 + (8 if size is None else _padded(size))
         found: list[list[ValueCount]] = [[] for _ in range(setting.targets)]
         for key, cell in entries(program[b"values"], width, 8, MOST_VALUES):
-            slot, count = int.from_bytes(key[:4], "little"), int.from_bytes(cell, "little")
-            if size is None:
-                value = self.argument.type.decode(int.from_bytes(key[8:], "little"))
-            else:
-                value = self.argument.type.decode_text(key[8 : 8 + size])
-            found[slot].append(ValueCount(value, count))
+            slot, unread = struct.unpack_from("=II", key)
+            value = _UNREAD[unread] if unread else self._decoded(key[8:], size)
+            found[slot].append(ValueCount(value, int.from_bytes(cell, "little")))
         for values in found:
             values.sort(key=_most_first)
         lost = sum(counters(program[b"values_lost"], 1))
         return Measured(values=tuple(map(tuple, found)), lost=lost)
+
+    def _decoded(self, raw: bytes, size: int | None) -> Value:
+        if size is None:
+            return self.argument.type.decode(int.from_bytes(raw, "little"))
+        return self.argument.type.decode_text(raw[:size])
 
 
 def _most_first(each: ValueCount) -> tuple[int, float, str]:

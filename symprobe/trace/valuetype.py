@@ -45,6 +45,10 @@ class Address(int):
         return hex(self)
 
 
+class Unreadable(int):
+    """An address at which nothing could be read, in the place of what stands there."""
+
+
 @dataclass(frozen=True)
 class ValueType:
     """name: one of those in the help, or one that only debug information gives.

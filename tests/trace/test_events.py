@@ -139,6 +139,18 @@ def test_what_is_not_known_is_not_guessed(compiled: Callable[..., Path]) -> None
     assert event["retval"] is True
 
 
+def test_one_argument_as_several_types(compiled: Callable[..., Path]) -> None:
+    program = compiled("passed.c")
+    options = ("--arg=0:int", "--arg=0:uint", "--arg=0:str", "--arg=0:int", "--json")
+    (event,), _ = events(program, "is_positive", *options, "--", program)
+    assert event["args"] == {"arg0:int": 1, "arg0:uint": 1, "arg0:str": None}
+    command = [sys.executable, "-m", "symprobe", "trace", program, "nothing", "is_positive"]
+    command += ["--arg=0:str", "--", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "is_positive(arg0=(unreadable 0x1))" in done.stdout
+    assert "nothing(arg0=NULL)" in done.stdout
+
+
 def test_a_quote_in_a_text_does_not_end_it(compiled: Callable[..., Path]) -> None:
     program = compiled("passed.c")
     command = [sys.executable, "-m", "symprobe", "trace", program, "behind_struct", "--arg=text"]
@@ -190,6 +202,7 @@ def test_values_are_counted(timed: Path) -> None:
     assert values("small") == Counter({7: 53, 200: 157})
     _, summary = events(timed, "mixed", "--values=0", "--json", "--", timed, "values", 12)
     assert [each["value"] for each in summary["targets"][0]["values"]] == list(range(12))
+    assert set(values("number:str")) == {None}  # small numbers are no addresses
     results = Counter(-1 if n % 7 == 0 else n for n in range(210))
     assert values("retval") == results
     assert values("retval:int") == results

@@ -1,7 +1,7 @@
 /* How often which values have come. */
 struct value_key {
 	u32 slot;
-	u32 unused;
+	u32 unread; /* of a text: 1 it is NULL, 2 nothing can be read there */
 	VALUE_MEMBER;
 };
 BPF_HASH(values, struct value_key, u64, MOST_VALUES);
