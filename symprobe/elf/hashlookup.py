@@ -16,7 +16,7 @@ from symprobe.elf.image import Image
 _EM_ALPHA = 0x9026
 _MOST_WORDS = 1 << 22
 """Of a Bloom filter, of buckets: beyond all real tables."""
-_USUAL_STEPS, _MOST_STEPS = 64, 1 << 16
+_USUAL_STEPS, _MOST_STEPS = 64, 1 << 14
 """Along one chain (real ones have a handful); and beyond that, along all chains of one table."""
 
 
