@@ -32,14 +32,14 @@ _INTERVAL = 0.02
 def comparisons() -> Iterator[Comparison]:
     """Symbols in a whole tree, with and without an index; a gate over a tree."""
     with tempfile.TemporaryDirectory() as directory:
-        files = list(_elf_files(TREE))
+        files = list(elf_files(TREE))
         listing = Path(directory, "files")
         listing.write_text("\n".join(files) + "\n")
         yield _find(files, listing, Path(directory, "index"))
         yield from _check(files)
 
 
-def _elf_files(top: str) -> Iterator[str]:
+def elf_files(top: str) -> Iterator[str]:
     device = os.stat(top).st_dev
     for directory, below, names in os.walk(top):
         below[:] = [b for b in below if os.lstat(os.path.join(directory, b)).st_dev == device]

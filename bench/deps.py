@@ -93,7 +93,7 @@ def _needing_a_hundred(directory: Path) -> str | None:
 
 
 def _thousand(directory: Path) -> Comparison:
-    files = list(_programs())[:_FILES]
+    files = list(programs())[:_FILES]
     listed = directory / "programs"
     listed.write_text("".join(f"{path}\n" for path in files))
     count = len(files)
@@ -108,7 +108,7 @@ def _thousand(directory: Path) -> Comparison:
     )
 
 
-def _programs() -> Iterator[str]:
+def programs() -> Iterator[str]:
     """Dynamic programs of this machine, each file once."""
     session, seen = Session(), set()
     for directory in ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/usr/local"):
