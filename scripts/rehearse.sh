@@ -35,7 +35,9 @@ connect() {
 		cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/rehearsal-certificates.crt"
 }
 
+# unshare(1) wants the root to be a mount point, which that of a real machine is.
 mounts() {
+	mount --bind "$root" "$root"
 	mount -t proc proc "$root/proc"
 	mount --rbind /sys "$root/sys"
 	mount --rbind /dev "$root/dev"

@@ -28,6 +28,16 @@ class Ran:
         return self.out.splitlines()
 
 
+def as_nobody(*capabilities: str) -> list[str]:
+    """What to put before a command to run it as an ordinary user with these capabilities.
+
+    This project may lie where only root looks (in /root): the one more lets its code be read.
+    """
+    held = ",".join(f"+{name}" for name in ("dac_read_search", *capabilities))
+    user = ["setpriv", "--reuid=65534", "--clear-groups"]
+    return [*user, f"--inh-caps={held}", f"--ambient-caps={held}"]
+
+
 def symprobe(
     *arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> Ran:

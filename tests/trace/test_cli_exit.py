@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.run import symprobe, validate
+from tests.support.run import as_nobody, symprobe, validate
 from tests.trace.helpers import traced
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def test_usage(words: list[str], said: str, counted: Path) -> None:
 
 
 def test_without_permission(counted: Path) -> None:
-    command = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-m", "symprobe"]
+    command = [*as_nobody(), sys.executable, "-m", "symprobe"]
     done = subprocess.run(
         [*command, "trace", "/bin/sh", "main"],
         capture_output=True,

@@ -16,6 +16,7 @@ import pytest
 
 from symprobe.trace import bccload, doctor
 from symprobe.trace.doctor import Check, examine
+from tests.support.run import as_nobody
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "doctor.json"
 ALL = {"machine", "permission", "bpf", "kernel", "lockdown", "btf", "uprobe_multi", "bcc",
@@ -62,7 +63,7 @@ def test_with_permission() -> None:
 
 
 def test_without_permission() -> None:
-    code, text, checks = doctor_as("setpriv", "--reuid=65534", "--clear-groups")
+    code, text, checks = doctor_as(*as_nobody())
     assert code == 1
     assert text.splitlines()[-1] == "this machine can't trace"
     assert not checks["permission"]["ok"]
@@ -72,10 +73,7 @@ def test_without_permission() -> None:
 
 
 def test_what_it_advises_to_the_unprivileged_is_enough() -> None:
-    capabilities = "+bpf,+perfmon"
-    prefix = ["setpriv", "--reuid=65534", "--clear-groups"]
-    prefix += [f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}"]
-    code, _, checks = doctor_as(*prefix)
+    code, _, checks = doctor_as(*as_nobody("bpf", "perfmon"))
     assert code == 0
     assert checks["trial"]["ok"]
 
