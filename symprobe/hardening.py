@@ -46,6 +46,7 @@ _AARCH64_FEATURE_1_AND, _BTI, _PAC = 0xC0000000, 1, 2
 
 _LARGEST = 16 << 20
 """Bytes of a file that LIEF may copy."""
+_CHUNK = 4096  # entries of a symbol table at a time
 _MOST_SEGMENTS = 2000
 """LIEF's time grows with their square; the kernel takes no program with more than 1,170."""
 
@@ -149,7 +150,8 @@ def _by_tables(image: Image, program: bool) -> _Seen:
         table.name(number)
         for table in tables
         if table is not None and b"_chk" in table.strings
-        for number, (_, _, _, section, _, _) in table.entries(None)
+        for columns in table.columns(None, _CHUNK)
+        for number, section in zip(columns[0], columns[4], strict=True)
         if not (imports_only and section)
     }
     tags = dict(dynamic.entries) if dynamic is not None else {}
