@@ -68,8 +68,8 @@ def main() -> None:
             try:
                 harness.check(data)
             except SymprobeError as error:
-                assert error.what
-                assert escape(str(error)).isprintable()
+                if not error.what or not escape(str(error)).isprintable():
+                    raise
 
     atheris.Setup([sys.argv[0], *sys.argv[2:]], check)
     atheris.Fuzz()

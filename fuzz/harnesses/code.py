@@ -12,11 +12,13 @@ _MACHINES = ("x86_64", "i386", "i686", "aarch64", "s390x")
 
 
 def seeds() -> Iterator[bytes]:
-    yield from (
-        bytes.fromhex("f30f1efa554889e5b82a0000005dc3"), bytes.fromhex("4883ec08e8000000004883c408c3"),
-        bytes.fromhex("c5f877c3"), bytes.fromhex("0f05"), bytes.fromhex("f3a4c3"), b"\x41\x90\xc3",
-        bytes.fromhex("fd7bbfa9fd030091c0035fd6"), bytes.fromhex("ff25e22f0000680000000000e9e0ffffff"),
-        bytes.fromhex("6666662e0f1f840000000000"), bytes.fromhex("62f17c4828c1c3"), b"\xeb\xfe\x74\x02",
+    yield from map(
+        bytes.fromhex,
+        (
+            "f30f1efa554889e5b82a0000005dc3", "4883ec08e8000000004883c408c3", "c5f877c3", "0f05",
+            "f3a4c3", "4190c3", "fd7bbfa9fd030091c0035fd6", "62f17c4828c1c3", "ebfe7402",
+            "ff25e22f0000680000000000e9e0ffffff", "6666662e0f1f840000000000",
+        ),
     )  # fmt: skip
 
 
