@@ -67,6 +67,21 @@ def _perf(program: str, pattern: str, pid: int) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", script]
 
 
+def _symprobe_latency(program: str, pattern: str, _: int) -> list[str]:
+    return [SYMPROBE, "trace", program, pattern, "--latency"]
+
+
+def _bpftrace_latency(program: str, pattern: str, _: int) -> list[str]:
+    script = f"uprobe:{program}:{pattern} {{ @start[tid] = nsecs; }} "
+    script += f"uretprobe:{program}:{pattern} /@start[tid]/ "
+    script += "{ @ = hist(nsecs - @start[tid]); delete(@start[tid]); }"
+    return ["bpftrace", "-e", script]
+
+
+LATENCY_TOOLS = (
+    Tool("symprobe --latency", SYMPROBE, _symprobe_latency),
+    Tool("bpftrace uprobe + uretprobe hist()", "bpftrace", _bpftrace_latency),
+)
 TOOLS = (
     Tool("symprobe", SYMPROBE, _symprobe),
     Tool("bpftrace count()", "bpftrace", _bpftrace),
