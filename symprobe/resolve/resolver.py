@@ -6,7 +6,7 @@ What few questions need is imported where it is used: a plain name is answered i
 starting takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from symprobe.binary import Binary
@@ -74,7 +74,8 @@ class Resolver:
                 unmatched.append(spec.text)
             self._add_all(targets)
             self._rejected.update(dict.fromkeys(rejected))
-        return Resolution(tuple(self._targets.values()), tuple(self._rejected), tuple(unmatched))
+        rejected = _without_twins(self._rejected)
+        return Resolution(tuple(self._targets.values()), rejected, tuple(unmatched))
 
     def _add_all(self, targets: list[ProbeTarget]) -> None:
         if not self._targets:  # all the functions of a binary, say, of which none is there twice
@@ -277,6 +278,14 @@ def _split(
         [m for m in made if isinstance(m, ProbeTarget)],
         [m for m in made if isinstance(m, Rejected)],
     )
+
+
+def _without_twins(rejected: Iterable[Rejected]) -> tuple[Rejected, ...]:
+    """Without the bare name where the same is said of it with its version: `.symtab` and debug
+    files have the names of `.dynsym` once more, most of them without a version."""
+    several = tuple(rejected)
+    versioned = {r._replace(name=r.name.partition("@")[0]) for r in several if "@" in r.name}
+    return tuple(r for r in several if r not in versioned)
 
 
 def _by_place(symbols: Sequence[Symbol]) -> list[list[Symbol]]:

@@ -113,6 +113,12 @@ def test_what_is_no_code_is_rejected_with_its_reason() -> None:
     assert reasons(libc, "0x1") <= {Reason.NOT_EXECUTABLE, Reason.NO_FILE_OFFSET}
 
 
+def test_a_rejected_name_is_told_once_with_its_version() -> None:
+    libc = Binary("/lib/x86_64-linux-gnu/libc.so.6")
+    names = [r.name for r in resolve(libc, "environ").rejected]
+    assert names == ["environ@@GLIBC_2.2.5"]
+
+
 def test_near_names_are_proposed() -> None:
     for typed, meant in (("mallok", "malloc"), ("MALLOC", "malloc"), ("pthread_creat", "create")):
         answer = resolve(Binary("/lib/x86_64-linux-gnu/libc.so.6"), typed)
