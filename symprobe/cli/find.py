@@ -90,21 +90,27 @@ def find_command(
         gathers = as_json or quiet or export is not None or not sys.stdout.isatty()
         answers = _walked(query, build_ids=export is not None, bar=gathers)
     seen = _Seen(defines, imports)
+    heard = _told(seen.through(answers), export=export, as_json=as_json, quiet=quiet)
+    return 0 if not heard else 2 if seen.failed else 0 if seen.count else 1
+
+
+def _told(hits: Iterator[Scanned], *, export: str | None, as_json: bool, quiet: bool) -> bool:
+    """Write the hits; False when the reader has gone."""
     if export is not None:
         from symprobe.contract.export import write_parquet
 
         with Output(export) as file:
-            write_parquet(file.file, export, seen.through(answers))
+            write_parquet(file.file, export, hits)
     elif as_json:
         from symprobe.render.json import document
 
-        found = sorted(seen.through(answers), key=lambda found: found.path)
+        found = sorted(hits, key=lambda hit: hit.path)
         emit([document("find", {"files": [hit_value(each) for each in found]})])
     else:
-        for each in seen.through(answers):
+        for each in hits:
             if not quiet and not emit(hit_lines(each)):
-                return 0
-    return 2 if seen.failed else 0 if seen.count else 1
+                return False
+    return True
 
 
 class _Query(NamedTuple):
