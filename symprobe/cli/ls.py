@@ -48,6 +48,15 @@ _KindNames = Annotated[
         help="Only func, object, ifunc, tls, notype, common, section, file, or a number.",
     ),
 ]
+_Defined = Annotated[
+    bool | None,
+    typer.Option("--defined/--undefined", help="Only symbols defined, or needed, here."),
+]
+_Table = Annotated[Literal["dynsym", "symtab", "all"], typer.Option(help="Which symbol table.")]
+_Order = Annotated[
+    Literal["name", "address", "size"] | None,
+    typer.Option(help="Order; the file's own without it."),
+]
 
 
 @app.command(cls=opt.Command)
@@ -57,17 +66,9 @@ def ls(
     ignore_case: Annotated[bool, typer.Option("-i", "--ignore-case")] = False,
     fixed: Annotated[bool, typer.Option("-F", "--fixed-strings", help="RE is plain text.")] = False,
     kind: _KindNames = None,
-    defined: Annotated[
-        bool | None,
-        typer.Option("--defined/--undefined", help="Only symbols defined, or needed, here."),
-    ] = None,
-    table: Annotated[
-        Literal["dynsym", "symtab", "all"], typer.Option(help="Which symbol table.")
-    ] = "all",
-    sort: Annotated[
-        Literal["name", "address", "size"] | None,
-        typer.Option(help="Order; the file's own without it."),
-    ] = None,
+    defined: _Defined = None,
+    table: _Table = "all",
+    sort: _Order = None,
     no_demangle: Annotated[bool, typer.Option("--no-demangle", help="Raw names.")] = False,
     count: Annotated[bool, typer.Option("--count", "-c", help="Only the number of rows.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the exit code.")] = False,
