@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from symprobe.cli import COMMANDS, app
+from symprobe.cli.app import COMMANDS, app
 from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[1]

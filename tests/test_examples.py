@@ -13,7 +13,7 @@ import pytest
 
 import symprobe
 import symprobe.testing
-from symprobe.cli import COMMANDS
+from symprobe.cli.app import COMMANDS
 from symprobe.errors import SymprobeError
 from tests.conftest import need_tracing
 from tests.support.run import SCHEMAS, symprobe_json

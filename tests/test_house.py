@@ -87,7 +87,7 @@ def test_only_the_command_line_prints_exits_and_reads_the_environment() -> None:
 
 def sources() -> Iterator[Path]:
     """All Python of the project."""
-    for folder in ("symprobe", "tests", "scripts", "bench", "fixtures"):
+    for folder in ("symprobe", "tests", "scripts", "bench", "fixtures", "fuzz", "verify"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 
 
