@@ -111,15 +111,20 @@ class Binary:
         symbols of these.
         """
         wanted = Grep(grep) if isinstance(grep, str) else grep
-        own = [
-            found
-            for name, found in (("dynsym", self.dynsym), ("symtab", self.symtab))
-            if found is not None and table in (name, "all")
-        ]
-        rows = _matching(own, wanted, demangle, kinds)
+        rows = _matching(self._own_tables(table), wanted, demangle, kinds)
         if table in ("symtab", "all") and self.debug_tables:
             self._add_debug(rows, wanted, demangle, kinds)
         return rows
+
+    def plain_tables(self, table: str = "all") -> list[SymbolTable] | None:
+        """The tables whose rows alone `symbols` gives; None when debug files have more of them."""
+        if table in ("symtab", "all") and self.debug_tables:
+            return None
+        return self._own_tables(table)
+
+    def _own_tables(self, table: str) -> list[SymbolTable]:
+        tables = (("dynsym", self.dynsym), ("symtab", self.symtab))
+        return [found for name, found in tables if found is not None and table in (name, "all")]
 
     def _add_debug(
         self,

@@ -1,7 +1,7 @@
 """`symprobe ls`: list symbols."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,17 +12,25 @@ from symprobe.cli.complete import symbol_names
 from symprobe.cli.output import complain, emit
 from symprobe.cli.targets import target
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
+from symprobe.demangle import demangle_many
+from symprobe.elf.gather import Rows, gather
 from symprobe.elf.notes import UsdtProbe
+from symprobe.elf.rows import types_of
+from symprobe.elf.symbols import SymbolTable
 from symprobe.errors import PatternError, SymprobeError
 from symprobe.grep import Grep
 from symprobe.model import Kind, Symbol
-from symprobe.render.ls import symbol_lines, symbol_value, usdt_lines, usdt_value
+from symprobe.render.ls import row_lines, symbol_lines, symbol_value, usdt_lines, usdt_value
 from symprobe.render.text import path_line
 from symprobe.target import Target
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
+_AT_ONCE = 64
+"""Blocks of lines that are written together."""
+_MANY = 10_000
+"""Entries of each table of a file, above which two processes list them."""
 _ORDERS: dict[str, Callable[[Symbol], Any]] = {
     "name": lambda s: (s.name, s.vaddr),
     "address": lambda s: (not s.defined, s.vaddr, s.name),
@@ -89,6 +97,8 @@ def ls(
     plain = kinds if kinds is not None and Kind.COMMON not in kinds else None
     roots = () if no_debug else (*(debug_root or ()), *DEFAULT_DEBUG_ROOTS)
     writer = _Writer(as_json=as_json, count=count, quiet=quiet, demangled=not no_demangle)
+    # A listing as text, without search, filter or order, needs no Symbols.
+    whole = not as_json and wanted is None and defined is None and sort is None and plain == kinds
     failed = False
     for text in targets:
         try:
@@ -97,14 +107,16 @@ def ls(
                 if usdt:
                     probes = [p for p in binary.usdt_probes if _wants(wanted, p)]
                     writer.usdt(found, binary, probes)
+                elif whole and (tables := binary.plain_tables(table)) is not None:
+                    writer.tables(found, binary, tables, types_of(plain))
                 else:
-                    rows = binary.symbols(
+                    symbols = binary.symbols(
                         wanted, table=table, demangle=not no_demangle, kinds=plain
                     )
-                    rows = _filtered(rows, kinds, defined)
+                    symbols = _filtered(symbols, kinds, defined)
                     if sort is not None:
-                        rows.sort(key=_ORDERS[sort])
-                    writer.symbols(found, binary, rows)
+                        symbols.sort(key=_ORDERS[sort])
+                    writer.symbols(found, binary, symbols)
                 failed |= _warned(binary) and not writer.rows
         except SymprobeError as error:
             complain(str(error))
@@ -170,6 +182,57 @@ class _Writer:
         else:
             lines = symbol_lines(rows, binary.image.bits, demangled=self._demangled)
             emit([path_line(binary.path.shown, found.links) + ":", *lines])
+
+    def tables(
+        self,
+        found: Target,
+        binary: Binary,
+        tables: list[SymbolTable],
+        types: frozenset[int] | None,
+    ) -> None:
+        """All rows of tables, merged: the way of a long listing, which builds no Symbols."""
+        rows = gather([(table, None) for table in tables[:1]], types)
+        self.rows += len(rows)
+
+        def further() -> Rows:
+            more = gather([(table, None) for table in tables[1:]], types, known=rows)
+            self.rows += len(more)
+            return more
+
+        if self._count or self._quiet:
+            self._total(found, binary, len(rows) + len(further()))
+            return
+        emit([path_line(binary.path.shown, found.links) + ":"])
+        demangle = demangle_many if self._demangled else None
+        first = row_lines(binary.image, rows, demangle)
+        if len(tables) > 1 and min(table.count for table in tables) > _MANY:
+            self._beside(first, lambda: row_lines(binary.image, further(), demangle), binary)
+        else:
+            emit(first, _AT_ONCE)
+            emit(row_lines(binary.image, further(), demangle), _AT_ONCE)
+
+    def _beside(
+        self, first: Iterator[str], others: Callable[[], Iterator[str]], binary: Binary
+    ) -> None:
+        """Lines, and others behind them that a child process makes meanwhile."""
+        from symprobe.cli.aside import Aside
+
+        known = list(binary.warnings)
+
+        def careful() -> Iterator[str]:
+            yield from others()
+            if binary.warnings != known:
+                raise SymprobeError("there are warnings, which the child can't give")
+
+        with Aside(careful) as aside:
+            if not emit(first, _AT_ONCE):
+                return
+            text = aside.text()
+        if text is None:
+            emit(others(), _AT_ONCE)
+        elif text:
+            self.rows += text.count("\n")
+            emit([text[:-1]])
 
     def usdt(self, found: Target, binary: Binary, probes: list[UsdtProbe]) -> None:
         self.rows += len(probes)

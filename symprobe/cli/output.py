@@ -10,12 +10,15 @@ from itertools import islice
 from symprobe.render.text import escape
 
 
-def emit(lines: Iterable[str]) -> bool:
-    """Write the lines to stdout; False when the reader has gone (then nothing more is written)."""
+def emit(lines: Iterable[str], at_once: int = 4096) -> bool:
+    """Write the lines to stdout; False when the reader has gone (then nothing more is written).
+
+    at_once: how many are written together.
+    """
     lines = iter(lines)
     write = sys.stdout.write
     try:
-        while block := list(islice(lines, 4096)):
+        while block := list(islice(lines, at_once)):
             write("\n".join(block) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cache
-from itertools import compress, repeat
+from itertools import compress, islice, repeat
 from operator import eq, is_
 
 from symprobe.elf.constants import SHN_LORESERVE, SHN_XINDEX
@@ -39,21 +39,23 @@ def gather(
     tables: Iterable[tuple[SymbolTable, Iterable[int] | None]],
     types: Set[int] | None = None,
     *,
-    labelled: bool = True,
+    known: Rows | None = None,
 ) -> Rows:
     """The rows of tables of one image, merged.
 
     tables: each with the numbers of the entries that are wanted (None: all).  types: only
-    entries of these (the low half of st_info; None: of all).  labelled: whether a row tells all
-    tables that hold it, not only the first.
+    entries of these (the low half of st_info; None: of all).  known: rows of earlier tables:
+    the answer leaves them out, and puts its own among them; no row then tells all of its tables,
+    only the first.
     """
-    rows: Rows = {}
+    rows: Rows = known if known is not None else {}
+    before = len(rows)
     for table, numbers in tables:
         for keys, rests in _chunks(table, numbers, types):
             held = list(map(rows.setdefault, keys, rests))
-            if labelled and not all(map(is_, held, rests)):
+            if known is None and not all(map(is_, held, rests)):
                 _label(rows, keys, held, table.label)
-    return rows
+    return dict(islice(rows.items(), before, None)) if before else rows
 
 
 def _label(rows: Rows, keys: Sequence[Key], held: Sequence[Rest], label: str) -> None:

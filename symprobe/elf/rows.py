@@ -79,21 +79,22 @@ class Builder:
         self._relocatable = image.header.type == ET_REL
         self._machine = image.header.machine
         self._odd_is_mode = self._machine in (EM_ARM, EM_MIPS)
-        self._special = self._odd_is_mode or self._machine == EM_PPC64
+        self.special = self._odd_is_mode or self._machine == EM_PPC64
+        """Whether a value on this machine may be more than an address."""
         self._labels = ["UND", *(s.name or str(s.number) for s in image.sections[1:])]
 
     def build(
         self, keys: Sequence[Key], rests: Sequence[Rest], demangled: Sequence[str]
     ) -> list[Symbol]:
         """A Symbol for each row."""
-        labels, special = self._labels, self._special
+        labels, special = self._labels, self.special
         starts, ends, shifts = self._image.load_map
         count, relocatable = len(labels), self._relocatable
         new, symbols = tuple.__new__, []
         for key, rest, text in zip(keys, rests, demangled, strict=True):
             name, version, value, size, info, index = key
             other, default, tables, reserved = rest
-            section = labels[index] if index < count else self._label(index, reserved)
+            section = labels[index] if index < count else self.label(index, reserved)
             vaddr, note = value, ""
             if special and index:
                 vaddr, note = self._adjusted(value, KINDS[info & 15], other, section)
@@ -117,7 +118,10 @@ class Builder:
             )  # fmt: skip
         return symbols
 
-    def _label(self, index: int, reserved: bool) -> str:
+    def label(self, index: int, reserved: bool) -> str:
+        """How `section` names a section index."""
+        if index < len(self._labels):
+            return self._labels[index]
         return self._image.section_label(index) if reserved else str(index)
 
     def _adjusted(self, value: int, kind: str, other: int, section: str) -> tuple[int, str]:
