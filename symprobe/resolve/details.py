@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+from symprobe.demangle import demangle_many
 from symprobe.dwarf import DebugInfo, FunctionInfo, debug_info
 from symprobe.elf.image import Image
 from symprobe.elf.source import FileSource
@@ -64,8 +67,8 @@ def _only_inlined(rejected: Rejected, debug: DebugInfo | None) -> Rejected:
 
 def _copies(found: FunctionInfo) -> str:
     """`inlined 3 times, in a, b, c`."""
-    callers = list(dict.fromkeys(copy.caller for copy in found.copies if copy.caller))
+    callers = dict.fromkeys(demangle_many([copy.caller for copy in found.copies if copy.caller]))
     count = f"{found.inlined}" if found.inlined_complete else f"at least {found.inlined}"
     times = "time" if found.inlined == 1 else "times"
-    where = f", in {', '.join(callers[:5])}" if callers else ""
+    where = f", in {', '.join(islice(callers, 5))}" if callers else ""
     return f"inlined {count} {times}{where}"

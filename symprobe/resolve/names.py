@@ -38,14 +38,16 @@ def normal(text: str) -> str:
 
 def spellings(name: str, demangled: str) -> set[str]:
     """Everything that names the symbol exactly, in normal form: raw, demangled with and without
-    parameters, without return type, without ABI tags; Rust with its hash."""
+    parameters, without return type, without template arguments, without ABI tags; Rust with its
+    hash."""
     if name == demangled:
         return {name}
     full = normal(demangled)
     found = {name, full, normal(_CLONE_NOTE.sub("", demangled))}
     base = without_parameters(demangled)
     if base is not None:
-        found |= {normal(base), normal(without_return_type(base))}
+        plain = without_return_type(base)
+        found |= {normal(base), normal(plain), normal(without_template_arguments(plain))}
     found |= {normal(_ABI_TAG.sub("", text)) for text in list(found)}
     hashed = _RUST_HASH.search(name)
     if hashed is not None:
@@ -84,6 +86,18 @@ def without_return_type(base: str) -> str:
                 break
             start = place + 1
     return base[start:]
+
+
+def without_template_arguments(base: str) -> str:
+    """`ns::f` of `ns::f<int>`: the template, of which every instance is meant."""
+    if not base.endswith(">") or "operator" in base:
+        return base
+    depth = 0
+    for place in range(len(base) - 1, -1, -1):
+        depth += (base[place] == ">") - (base[place] == "<")
+        if not depth:
+            return base[:place] or base
+    return base
 
 
 def clone_parent(name: str) -> str | None:

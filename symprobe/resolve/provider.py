@@ -50,11 +50,34 @@ def provider_of(
         found = scope()
         binding = found.binding(name, version) if found is not None else None
         if binding is None:
-            return None
+            return None if pid is None else _mapped_definition(pid, name, version)
         path = binding.file if pid is None else _mapped(pid, binding.file)
         return path, binding.version
 
     return provide
+
+
+def _mapped_definition(pid: int, name: str, version: str | None) -> Provided | None:
+    """Of the files that a process has mapped, one that defines the name: those on disk may be
+    others by now, or none, and what dlopen() has added is no dependency of any."""
+    from symprobe.elf.hashlookup import hashed
+    from symprobe.loader.lookup import SymbolFile
+    from symprobe.process import mapping_file, mappings
+
+    try:
+        maps = {m.inode: m for m in mappings(pid) if "x" in m.permissions}
+    except SymprobeError:
+        return None
+    for mapping in maps.values():
+        try:
+            file = SymbolFile(mapping_file(pid, mapping))
+            entry = file.glibc_match(hashed(name), version, exact_first=True)
+        except SymprobeError:
+            continue
+        if entry is not None:
+            number = None if entry.versym is None else entry.versym & 0x7FFF
+            return file.file, None if number is None else file.versions.get(number)
+    return None
 
 
 def _root_of(file: FilePath) -> str:

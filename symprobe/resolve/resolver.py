@@ -74,8 +74,8 @@ class Resolver:
                 unmatched.append(spec.text)
             self._add_all(targets)
             self._rejected.update(dict.fromkeys(rejected))
-        rejected = _without_twins(self._rejected)
-        return Resolution(tuple(self._targets.values()), rejected, tuple(unmatched))
+        told = _without_twins(self._rejected)
+        return Resolution(tuple(self._targets.values()), told, tuple(unmatched))
 
     def _add_all(self, targets: list[ProbeTarget]) -> None:
         if not self._targets:  # all the functions of a binary, say, of which none is there twice

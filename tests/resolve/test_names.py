@@ -22,6 +22,8 @@ from symprobe.resolve.names import clone_parent, normal, spellings, structor
         ("_ZNO2ns1fEv", "ns::f"),
         ("_Z1fIiEvT_", "f<int>"),
         ("_Z1fIiEvT_", "void f<int>(int)"),
+        ("_Z1fIiEvT_", "f"),
+        ("_ZN2ns4tmaxIiEET_S1_S1_", "ns::tmax"),
         ("_ZN12_GLOBAL__N_11fEi", "(anonymous namespace)::f"),
         ("_ZN1AclEi", "A::operator()"),
         ("_ZN1AixEi", "A::operator[]"),
@@ -51,7 +53,14 @@ def test_each_way_to_say_it(raw: str, typed: str) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "typed"),
-    [("_ZN2ns1fEi", "f"), ("_ZN2ns1fEi", "ns::f(long)"), ("_ZN2ns1fEi", "ns"), ("f", "F")],
+    [
+        ("_ZN2ns1fEi", "f"),
+        ("_ZN2ns1fEi", "ns::f(long)"),
+        ("_ZN2ns1fEi", "ns"),
+        ("f", "F"),
+        ("_ZN1AcvSt6vectorIiSaIiEEEv", "A::operator std::vector"),
+        ("_ZN1AltERKS_", "A::operator"),
+    ],
 )
 def test_what_it_does_not_mean(raw: str, typed: str) -> None:
     assert normal(typed) not in spellings(raw, demangle(raw))

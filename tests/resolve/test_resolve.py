@@ -20,7 +20,11 @@ Fixture = Callable[[str], Path]
 
 
 def one(path: str | Path, symbol: str, **options: object) -> ProbeTarget:
-    answer = resolve(Binary(str(path)), symbol, options=Options(**options))  # type: ignore[arg-type]
+    return one_of(FilePath.plain(str(path)), symbol, **options)
+
+
+def one_of(file: FilePath, symbol: str, **options: object) -> ProbeTarget:
+    answer = resolve(Binary(file), symbol, options=Options(**options))  # type: ignore[arg-type]
     assert len(answer.targets) == 1, answer
     assert not answer.unmatched
     return answer.targets[0]
@@ -245,3 +249,26 @@ def test_an_ifunc_in_another_process(tmp_path: Path) -> None:
     assert there.inode != here.inode
     assert there.offset == here.offset
     assert any(f"process {pid}" in note for note in there.notes)
+
+
+def test_a_library_that_a_process_has_mapped_and_the_disk_has_lost(tmp_path: Path) -> None:
+    from tests.cli.test_targets import running
+
+    (tmp_path / "l.c").write_text("int deleted_later(int x) { return x + 1; }\n")
+    (tmp_path / "m.c").write_text(
+        "#include <unistd.h>\nint deleted_later(int);\n"
+        "int main(void) { char c; while (read(0, &c, 1) == 1) write(1, &c, deleted_later(0)); }\n"
+    )
+    library, program = tmp_path / "libl.so", tmp_path / "m"
+    flags = ["-fPIC", "-shared", "-Wl,-soname,libl.so"]
+    subprocess.run(["gcc", *flags, "-o", library, tmp_path / "l.c"], check=True)
+    path = f"-Wl,-rpath,{tmp_path}"
+    subprocess.run(["gcc", "-o", program, tmp_path / "m.c", library, path], check=True)
+    there = one(library, "deleted_later")
+    with running(program) as pid:
+        library.unlink()
+        file = FilePath(f"/proc/{pid}/exe", str(program))
+        found = one_of(file, "deleted_later", provider=provider_of(file, pid=pid), pid=pid)
+    assert found.offset == there.offset
+    assert found.inode == there.inode
+    assert found.file.opened.startswith(f"/proc/{pid}/map_files/")
