@@ -37,12 +37,19 @@ class Match(NamedTuple):
 def match(binary: Binary, spec: Spec) -> Match:
     """The symbols that a name, glob or regex means. Errors: PatternError."""
     if spec.kind is SpecKind.REGEX:
-        return _pattern(binary, Grep(spec.name), spec)
+        return _pattern(binary, _regex(spec.name), spec)
     if spec.kind is SpecKind.NAME or any(mark in spec.name for mark in _EXACT_MARKS):
         exact = _exact(binary, spec)
         if exact.symbols or spec.kind is SpecKind.NAME:
             return exact
     return _pattern(binary, None if spec.name == "*" else _glob(spec), spec)
+
+
+def _regex(text: str) -> Grep:
+    try:
+        return Grep(text)
+    except PatternError as error:
+        raise PatternError(error.what, next_step="quote it for the shell") from None
 
 
 def _glob(spec: Spec) -> Grep:

@@ -10,6 +10,7 @@ import pytest
 from symprobe.binary import Binary
 from symprobe.model import FilePath
 from symprobe.probe import Reason, Resolution
+from symprobe.render.resolve import resolution_lines
 from symprobe.resolve import resolve
 from symprobe.resolve.details import with_source
 
@@ -39,6 +40,7 @@ def answer(program: Path, *symbols: str) -> Resolution:
 def test_source_line_and_parameters(program: Path) -> None:
     source = answer(program, "part").targets[0].source
     assert source is not None
+    assert source.parameters is not None
     assert (source.file, source.line) == (str(program.with_suffix(".c")), 3)
     assert [name for name, _ in source.parameters] == ["a", "text"]
     assert source.parameters[0][1] == "int"
@@ -61,3 +63,14 @@ def test_without_debug_information_nothing_changes(program: Path) -> None:
     subprocess.run(["strip", "-g", program], check=True)
     plain = resolve(Binary(str(program)), "part", "nothing")
     assert with_source(plain, FilePath.plain(str(program)), ()) == plain
+
+
+def test_of_an_assembler_function_only_the_line(tmp_path: Path) -> None:
+    source, library = tmp_path / "f.S", tmp_path / "f.so"
+    code = ".text\n.globl by_hand\n.type by_hand, @function\nby_hand:\n\tnop\n\tret\n"
+    source.write_text(code + ".size by_hand, .-by_hand\n")
+    subprocess.run(["gcc", "-g", "-shared", "-nostdlib", "-o", library, source], check=True)
+    found = resolve(Binary(str(library)), "by_hand")
+    told = with_source(found, FilePath.plain(str(library)), ())
+    where = [line for line in resolution_lines(told, (), "") if ".S:" in line]
+    assert where in ([f"      at {source}:4"], [f"      at {source}:5"])
