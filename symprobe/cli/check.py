@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Annotated
@@ -180,6 +181,8 @@ def _write_contract(found: Candidates, around: Surroundings) -> int:
 
 
 def _pattern(candidate: Candidate) -> str:
-    """The path below the current directory as a glob; of files elsewhere, the name alone."""
+    """The path below the current directory as a glob; of files elsewhere, the name alone. TOML
+    has no way to write a byte that is not UTF-8: any one character stands for it."""
     path = os.path.relpath(candidate.file.shown)
-    return glob.escape(os.path.basename(path) if path.startswith("..") else path)
+    pattern = glob.escape(os.path.basename(path) if path.startswith("..") else path)
+    return re.sub("[\ud800-\udfff]", "?", pattern)

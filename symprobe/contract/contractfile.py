@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symprobe.contract.diff import highest_versions
+from symprobe.contract.judge import judge
 from symprobe.contract.rules import FLAGS, Rule, RuleKind, hardening_rules, make_rule
 from symprobe.contract.subject import UNLINKED, Subject
 from symprobe.demangle import demangle_many
@@ -121,14 +122,19 @@ def contract_lines(subject: Subject, pattern: str) -> Iterator[str]:
 
 def _identity_lines(subject: Subject) -> Iterator[str]:
     dynamic = subject.binary.dynamic
-    if dynamic is not None and dynamic.soname is not None:
+    if dynamic is not None and dynamic.soname is not None and _is_utf8(dynamic.soname):
         yield f"soname = {_quoted(dynamic.soname)}"
     if dynamic is not None and dynamic.rpath is None and dynamic.runpath is None:
         yield "no-rpath = true"
-    highest = highest_versions(subject)
+    highest = [
+        version
+        for version in highest_versions(subject).values()
+        # Not so of glibc's own libraries: they ask for GLIBC_PRIVATE, which is above every limit.
+        if _is_utf8(version) and judge(subject, make_rule(RuleKind.MAX_VERSION, version)).held
+    ]
     if highest:
         yield "# The newest versions that it may ask of its libraries."
-        yield f"max-version = [{', '.join(map(_quoted, highest.values()))}]"
+        yield f"max-version = [{', '.join(map(_quoted, highest))}]"
     found = subject.hardening
     if found is not None:
         words = ["relro"] if found.relro == "full" else []
@@ -163,7 +169,11 @@ def _symbol_text(symbol: Symbol) -> str:
 
 
 def _is_text(symbol: Symbol) -> bool:
-    return not any(0xD800 <= ord(c) <= 0xDFFF for c in symbol.name + (symbol.version or ""))
+    return _is_utf8(symbol.name + (symbol.version or ""))
+
+
+def _is_utf8(text: str) -> bool:
+    return not any(0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
 def _quoted(text: str) -> str:

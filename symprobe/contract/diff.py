@@ -207,5 +207,11 @@ def highest_versions(subject: Subject) -> dict[str, str]:
             family, number = version_parts(need.version)
         except PatternError:
             continue
-        found[family] = max((number, need.version), found.get(family, ((), "")))
+        if not need.version.endswith(
+            tuple("0123456789")
+        ):  # GLIBC_ABI_DT_RELR: the release it means
+            version = family + ".".join(map(str, number))
+        else:
+            version = need.version
+        found[family] = max((number, version), found.get(family, ((), "")))
     return {family: version for family, (_, version) in sorted(found.items())}

@@ -18,8 +18,6 @@ from symprobe.resolve.spec import SpecKind
 
 _SHOWN = 5
 """Names or lines that one reason lists."""
-_ABI_VERSIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
-"""Version nodes of glibc without a number, and the release that brought them."""
 
 
 class Outcome(NamedTuple):
@@ -146,8 +144,6 @@ def _number(version: str, family: str) -> tuple[int, ...] | None:
     that can be compared (GLIBC_PRIVATE)."""
     if not version.startswith(family):
         return ()
-    if version in _ABI_VERSIONS:
-        return _ABI_VERSIONS[version]
     try:
         own, number = version_parts(version)
     except PatternError:

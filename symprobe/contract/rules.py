@@ -95,6 +95,8 @@ def _words(text: str, known: tuple[str, ...], what: str) -> list[str]:
 
 
 _VERSION = re.compile(r"(.*?)(\d+(?:[._]\d+)*)")
+_ABI_VERSIONS = {"GLIBC_ABI_DT_RELR": "GLIBC_2.36"}
+"""Version nodes of glibc without a number, and the release that brought them."""
 
 
 def version_parts(text: str) -> tuple[str, tuple[int, ...]]:
@@ -102,7 +104,7 @@ def version_parts(text: str) -> tuple[str, tuple[int, ...]]:
 
     Errors: PatternError for a version without a number.
     """
-    found = _VERSION.fullmatch(text)
+    found = _VERSION.fullmatch(_ABI_VERSIONS.get(text, text))
     if found is None or not found[1]:
         raise PatternError(
             f"{text!r} is no version with a number", next_step="for example GLIBC_2.31"

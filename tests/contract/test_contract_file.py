@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +123,22 @@ def test_what_a_contract_cannot_mean(tmp_path: Path, text: str, said: str) -> No
     assert ran.code == 2
     assert said in ran.err
     assert len(ran.err.splitlines()) == 1
+
+
+def test_a_path_that_toml_can_not_write(fixture: Fixture, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"odd\xff\n\x1b[1].so")
+    shutil.copy(fixture("libversioned.so"), path)
+    ran = symprobe("check", tmp_path, "--write-contract", cwd=tmp_path)
+    assert ran.code == 0
+    (tmp_path / "c.toml").write_text(ran.out)
+    assert symprobe("check", tmp_path, "--contract", tmp_path / "c.toml").code == 0
+
+
+@pytest.mark.parametrize("name", ["libc.so.6", "libpthread.so.0", "libstdc++.so.6", "libm.so.6"])
+def test_what_is_written_of_this_machines_libraries_holds(tmp_path: Path, name: str) -> None:
+    """glibc's own ask for GLIBC_PRIVATE and for version nodes without a number."""
+    shutil.copy(f"/lib/x86_64-linux-gnu/{name}", tmp_path)
+    contract = tmp_path / "c.toml"
+    contract.write_text(symprobe("check", tmp_path, "--write-contract").out)
+    ran = symprobe("check", tmp_path, "--contract", contract)
+    assert (ran.code, len(ran.lines)) == (0, 1), ran
