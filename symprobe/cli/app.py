@@ -11,10 +11,11 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer._click.types import STRING
+from typer.core import TyperGroup, TyperOption
 
-from symprobe.cli.output import complain, prepare_streams, silence
-from symprobe.errors import SymprobeError
+from symprobe.cli.output import complain, prepare_streams, set_colour, silence
+from symprobe.errors import PatternError, SymprobeError
 
 COMMANDS = ("ls", "info", "deps", "resolve", "trace", "check", "diff", "find", "doctor")
 
@@ -31,9 +32,30 @@ class LazyGroup(TyperGroup):
         module = importlib.import_module(f"symprobe.cli.{cmd_name}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
+        command.params.append(_colour_option())
         gc.freeze()
         gc.enable()  # main has disabled it to start faster
         return command
+
+
+def _colour_option() -> TyperOption:
+    """`--color`, of every command."""
+    return TyperOption(
+        param_decls=["--color"],
+        metavar="WHEN",
+        type=STRING,
+        default="auto",
+        show_default=False,
+        expose_value=False,
+        callback=_set_colour,
+        help="auto (on a terminal, unless NO_COLOR is set), always or never.",
+    )
+
+
+def _set_colour(_context: Any, _parameter: Any, when: str) -> None:
+    if when not in ("auto", "always", "never"):
+        raise PatternError(f"--color {when}", next_step="one of auto, always, never")
+    set_colour(when)
 
 
 app = typer.Typer(

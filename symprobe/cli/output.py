@@ -9,12 +9,30 @@ from itertools import islice
 
 from symprobe.render.text import escape
 
+_when = "auto"
+
+
+def set_colour(when: str) -> None:
+    """`always`, `never`, or `auto`: on a terminal, unless NO_COLOR says otherwise."""
+    global _when  # noqa: PLW0603 - as the streams themselves: one a process
+    _when = when
+
+
+def _has_colour() -> bool:
+    if _when == "auto" and sys.stdout.isatty():
+        return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return _when == "always"
+
 
 def emit(lines: Iterable[str], at_once: int = 4096) -> bool:
     """Write the lines to stdout; False when the reader has gone (then nothing more is written).
 
     at_once: how many are written together.
     """
+    if _has_colour():
+        from symprobe.render.colour import painted
+
+        lines = painted(lines)
     lines = iter(lines)
     write = sys.stdout.write
     try:
