@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from symprobe.cli.complete import symbol_names
 from symprobe.contract.rules import Rule, RuleKind, hardening_rules, make_rule
 from symprobe.errors import PatternError
 
@@ -28,10 +29,19 @@ WriteContract = Annotated[
 ]
 Require = Annotated[
     list[str] | None,
-    typer.Option(metavar="SYMBOL", help="Is defined and exported. Repeatable, as most are."),
+    typer.Option(
+        metavar="SYMBOL",
+        help="Is defined and exported. Repeatable, as most are.",
+        autocompletion=symbol_names,
+    ),
 ]
 Forbid = Annotated[
-    list[str] | None, typer.Option(metavar="SYMBOL", help="Is neither exported nor imported.")
+    list[str] | None,
+    typer.Option(
+        metavar="SYMBOL",
+        help="Is neither exported nor imported.",
+        autocompletion=symbol_names,
+    ),
 ]
 Imported = Annotated[
     bool, typer.Option("--imported", help="--require and --forbid are about imports.")
@@ -62,7 +72,11 @@ Soname = Annotated[str | None, typer.Option(metavar="NAME", help="DT_SONAME is N
 NoRpath = Annotated[bool, typer.Option("--no-rpath", help="Neither RPATH nor RUNPATH.")]
 Probe = Annotated[
     list[str] | None,
-    typer.Option(metavar="SYMBOL", help="A probe has a place, and no copy is inlined."),
+    typer.Option(
+        metavar="SYMBOL",
+        help="A probe has a place, and no copy is inlined.",
+        autocompletion=symbol_names,
+    ),
 ]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.run import symprobe
+from tests.support.run import SCHEMAS, symprobe
 
 Fixture = Callable[[str], Path]
 
@@ -89,3 +94,47 @@ def test_cxx_names_are_offered_without_parameters(fixture: Fixture) -> None:
 
 def test_an_unreadable_target_offers_nothing() -> None:
     assert completed("symprobe ls /no/such/file --grep re") == []
+
+
+def test_symbols_of_a_rule() -> None:
+    assert "quick_exit" in completed("symprobe check libc.so.6 --require quick")
+
+
+def test_in_a_bash_that_someone_types_into(tmp_path: Path) -> None:
+    """Installed as the user does, then the tabulator key."""
+    command = tmp_path / "bin" / "symprobe"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\nfrom symprobe.cli import main\nmain()\n")
+    command.chmod(0o755)
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PATH": f"{command.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(SCHEMAS.parents[1]),
+        "TERM": "dumb",
+    }
+    subprocess.run(
+        ["bash", "-c", "symprobe --install-completion bash"],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
+    try:
+        os.write(terminal, b"source ~/.bashrc; PS1=READY\n")
+        assert typed(terminal, b"", b"\nREADY")
+        assert typed(terminal, b"symprobe ls /bin/bash --grep read_sec\t", b"read_secondary_line ")
+        assert typed(terminal, b"\x15symprobe inf\t", b"symprobe info ")
+    finally:
+        os.close(terminal)
+        os.waitpid(process, 0)
+
+
+def typed(terminal: int, keys: bytes, expected: bytes) -> bool:
+    """Whether a terminal shows something once keys are pressed; it is given a minute."""
+    os.write(terminal, keys)
+    shown, end = b"", time.monotonic() + 60
+    while expected not in shown and time.monotonic() < end:
+        if select.select([terminal], [], [], 1.0)[0]:
+            shown += os.read(terminal, 65536).replace(b"\r", b"")
+    return expected in shown
