@@ -47,7 +47,8 @@ def _symprobe(program: str, pattern: str, _: int) -> list[str]:
 
 def _bpftrace(program: str, pattern: str, _: int) -> list[str]:
     script = f"uprobe:{program}:{pattern} {{ @[probe] = count(); }}"
-    return ["env", "BPFTRACE_MAX_PROBES=100000", "bpftrace", "-e", script]
+    limits = (f"BPFTRACE_MAX_{what}=100000" for what in ("PROBES", "BPF_PROGS"))
+    return ["env", *limits, "bpftrace", "-e", script]
 
 
 def _funccount(program: str, pattern: str, _: int) -> list[str]:

@@ -20,8 +20,9 @@ from symprobe.cli.trace_ask import Asked
 from symprobe.cli.trace_export import Listener, Published, export_path, listen_address
 from symprobe.cli.trace_show import Show
 from symprobe.cli.writing import Output
+from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.errors import NotFoundError, TargetError
-from symprobe.probe import ProbeTarget, Rejected, Resolution
+from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
 from symprobe.resolve import Options, resolve
 from symprobe.target import Target
 from symprobe.trace.counts import By
@@ -172,8 +173,17 @@ def _resolve(
         for clause in binary.warnings:
             complain(f"{binary.path.shown}: warning: {clause}")
         targets |= {(each.inode, each.offset): each for each in answer.targets}
-        rejected |= dict.fromkeys(answer.rejected)
+        rejected |= dict.fromkeys(_rejected(answer, found))
     return Resolution(tuple(targets.values()), tuple(rejected))
+
+
+def _rejected(answer: Resolution, found: Target) -> tuple[Rejected, ...]:
+    """What is no target; names without a symbol may be known to debug information, as inlined."""
+    if all(each.reason is not Reason.NOT_FOUND for each in answer.rejected):
+        return answer.rejected
+    from symprobe.resolve.details import with_source
+
+    return with_source(Resolution((), answer.rejected), found.file, DEFAULT_DEBUG_ROOTS).rejected
 
 
 def _span_ends(text: str, symbol: str, pids: tuple[int, ...]) -> tuple[ProbeTarget, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import islice
 
 from symprobe.demangle import demangle_many
@@ -25,20 +26,23 @@ def with_source(resolution: Resolution, file: FilePath, roots: tuple[str, ...]) 
     if len(resolution.targets) > _MOST:
         return resolution
     files: dict[FilePath, DebugInfo | None] = {}
+    with ExitStack() as opened:
 
-    def info_of(path: FilePath) -> DebugInfo | None:
-        if path not in files:
-            try:
-                files[path] = debug_info(Image(FileSource(path)), roots)
-            except SymprobeError:  # gone since it was resolved
-                files[path] = None
-        return files[path]
+        def info_of(path: FilePath) -> DebugInfo | None:
+            if path not in files:
+                try:
+                    source = FileSource(path)
+                    opened.callback(source.close)
+                    files[path] = debug_info(Image(source), roots)
+                except SymprobeError:  # gone since it was resolved
+                    files[path] = None
+            return files[path]
 
-    targets = tuple(_explained(target, info_of(target.file)) for target in resolution.targets)
-    rejected = tuple(
-        _only_inlined(each, info_of(file)) if each.reason is Reason.NOT_FOUND else each
-        for each in resolution.rejected
-    )
+        targets = tuple(_explained(target, info_of(target.file)) for target in resolution.targets)
+        rejected = tuple(
+            _only_inlined(each, info_of(file)) if each.reason is Reason.NOT_FOUND else each
+            for each in resolution.rejected
+        )
     return resolution._replace(targets=targets, rejected=rejected)
 
 

@@ -1,4 +1,4 @@
-"""Why a function was counted 0 times: a zero never goes without its likely reason."""
+"""Why a count is what it is: no zero goes without its likely reason, no inlined copy untold."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.errors import TargetError
 from symprobe.model import FilePath
-from symprobe.probe import ProbeTarget
+from symprobe.probe import ProbeTarget, Resolution
 from symprobe.process import mappings
 from symprobe.trace.snapshot import Snapshot
 
@@ -67,20 +68,36 @@ def every_process() -> list[int]:
     return [pid for pid in numbers if pid != os.getpid()]
 
 
-def zero_reasons(
+def reasons(
     snapshot: Snapshot, seen: dict[Inode, Seen], *, conditional: bool = False
 ) -> dict[int, str]:
-    """For each hit of the snapshot with 0 calls, by its place in hits: the likely reason.
+    """What is to be said of hits, by their place in the snapshot: of 0 calls the likely reason,
+    of functions with inlined copies that those were not counted.
 
     conditional: only calls that meet a condition were counted.
     """
     nothing = "no call met the condition" if conditional else "never called"
     called: set[Inode] = {hit.target.inode for hit in snapshot.hits if hit.calls}
-    return {
-        index: _reason(hit.target, snapshot, seen, called, nothing)
-        for index, hit in enumerate(snapshot.hits)
-        if hit.calls == 0
-    }
+    copies = _inlined_copies([hit.target for hit in snapshot.hits])
+    found = {}
+    for index, hit in enumerate(snapshot.hits):
+        why = "" if hit.calls else _reason(hit.target, snapshot, seen, called, nothing)
+        number = copies[index]
+        what = f"{number} inlined {'copy' if number == 1 else 'copies'} can't be counted"
+        if text := "; ".join(filter(None, (why, what if number else ""))):
+            found[index] = text
+    return found
+
+
+def _inlined_copies(targets: Sequence[ProbeTarget]) -> list[int]:
+    """How often each is inlined, as far as debug information tells; of many it is not asked."""
+    from symprobe.resolve.details import with_source
+
+    known = with_source(Resolution(tuple(targets), ()), FilePath.plain(""), DEFAULT_DEBUG_ROOTS)
+    return [
+        max(each.source.inlined if each.source is not None else 0 for each in pair)
+        for pair in zip(targets, known.targets, strict=True)
+    ]
 
 
 def _reason(
@@ -108,8 +125,6 @@ def _reason(
         reason = "no traced process loaded the file"
     else:
         reason = "no traced process was seen with the file mapped"
-    if target.source is not None and target.source.inlined:
-        reason += f"; {target.source.inlined} inlined copies can't be counted"
     return reason
 
 

@@ -13,7 +13,10 @@ from symprobe.trace.snapshot import Hits, Snapshot, Span
 
 @dataclass(frozen=True)
 class Row:
-    """One function. probed: the file offset of the probe.  reason: why it has 0 calls, if so."""
+    """One function. probed: the file offset of the probe.
+
+    reason: why it has 0 calls, if so, and what was not counted.
+    """
 
     hits: Hits
     rate: float
@@ -74,7 +77,7 @@ def rows(
 ) -> tuple[tuple[Row, ...], int]:
     """The functions, most calls first, and how many `top` leaves out.
 
-    reasons: why a function has 0 calls, by its place in snapshot.hits.
+    reasons: as explain.reasons() gives them, by the place in snapshot.hits.
     """
     found = [
         _row(snapshot, hit, reasons.get(index, ""), exact_entry)

@@ -13,7 +13,7 @@ from symprobe.probe import ProbeTarget, Rejected
 from symprobe.trace import expect
 from symprobe.trace.command import HeldCommand, User
 from symprobe.trace.counts import By
-from symprobe.trace.explain import Seen, every_process, look, refused_targets, zero_reasons
+from symprobe.trace.explain import Seen, every_process, look, reasons, refused_targets
 from symprobe.trace.links import Engine
 from symprobe.trace.members import Command, Everyone, Membership, Processes, descendants
 from symprobe.trace.question import Prepared
@@ -125,8 +125,8 @@ def _report(
 ) -> Report:
     """The numbers with their reasons. seen: who had which file mapped, by inode."""
     conditional = plan.prepared is not None and plan.prepared.where != Where()
-    reasons = zero_reasons(snapshot, seen, conditional=conditional)
-    found, left_out = rows(snapshot, reasons, exact_entry=tracer.exact_entry, top=plan.top)
+    notes = reasons(snapshot, seen, conditional=conditional)
+    found, left_out = rows(snapshot, notes, exact_entry=tracer.exact_entry, top=plan.top)
     return Report(
         found,
         left_out,

@@ -178,6 +178,23 @@ def test_all_of_libc(libcalls: Path) -> None:
     assert "pthread_spin_lock" not in counts
 
 
+def test_inlined_copies_are_told(compiled: Callable[..., Path]) -> None:
+    program = compiled("inlined.c")
+    words = ["trace", program, "cube", "partly", "square", "--expect", "square>=0", "--json", "--"]
+    document = json.loads(symprobe(*words, program).out)
+    notes = {row["names"][0]: (row["calls"], row["note"]) for row in document["targets"]}
+    assert notes["partly"] == (0, "never called; 1 inlined copy can't be counted")
+    assert notes["cube"][0] == 5
+    assert "inlined" not in notes["cube"][1]
+    (rejected,) = document["rejected"]
+    assert rejected["reason"] == "only-inlined"
+    assert rejected["detail"].startswith("inlined 2 times, in ")
+    assert not document["expectations"][0]["held"]
+    document = json.loads(symprobe(*words, program, "argument").out)
+    (row,) = (row for row in document["targets"] if row["names"][0] == "partly")
+    assert (row["calls"], row["note"]) == (1, "1 inlined copy can't be counted")
+
+
 def test_names_with_spaces_and_commas(counted: Path, tmp_path: Path) -> None:
     odd = tmp_path / "a file, with (odd) 'name'.so"
     symbol = "odd name, with (brackets)"
