@@ -6,7 +6,7 @@ import gc
 import os
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from symprobe.cli.output import complain
 from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
 from symprobe.cli.trace_ask import Asked
-from symprobe.cli.trace_export import Listener, Published, export_path, listen_address
+from symprobe.cli.trace_export import Published, export_path, listen_address
 from symprobe.cli.trace_show import Show
 from symprobe.cli.writing import Output
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
@@ -29,6 +29,9 @@ from symprobe.trace.counts import By
 from symprobe.trace.privileges import need_permission
 from symprobe.trace.question import prepare
 from symprobe.trace.run import Plan, invoking_user
+
+if TYPE_CHECKING:
+    from symprobe.cli.trace_listen import Listener
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -154,6 +157,8 @@ def _check_usage(
 
 def _listening(address: tuple[str, int], by: By | None, opened: ExitStack) -> Listener:
     """The server for --listen, until everything that is opened is closed."""
+    from symprobe.cli.trace_listen import Listener
+
     listener = Listener(address, by)
     opened.callback(listener.close)
     complain(f"metrics: http://{listener.address}/metrics")

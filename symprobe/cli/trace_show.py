@@ -12,7 +12,6 @@ from dataclasses import replace
 from symprobe.cli.output import complain, emit
 from symprobe.cli.trace_export import Published
 from symprobe.cli.writing import Output
-from symprobe.render.html import html_page
 from symprobe.render.json import document
 from symprobe.render.text import escape
 from symprobe.render.trace_json import event_value, report_value
@@ -131,6 +130,8 @@ class Show:
         if self._json or self._document is not None:
             self._write(report)
         if self._page is not None:
+            from symprobe.render.html import html_page
+
             self._page.write(html_page(report, self._recorder.series()))
         if self._folded:
             emit(folded_lines(row.hits for row in report.rows))

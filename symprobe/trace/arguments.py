@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from symprobe.dwarf import Encoding, FunctionInfo, Parameter
 from symprobe.errors import PatternError
 from symprobe.trace.valuetype import AUTO, ValueType, type_of, value_type
+
+if TYPE_CHECKING:
+    from symprobe.dwarf import FunctionInfo, Parameter
 
 _REGISTERS = {
     name: number
     for names in (("rdi", "rsi", "rdx", "rcx", "r8", "r9"), tuple(f"x{n}" for n in range(8)))
     for number, name in enumerate(names)
 }
-_WHOLE = {
-    Encoding.SIGNED,
-    Encoding.UNSIGNED,
-    Encoding.POINTER,
-    Encoding.BOOL,
-    Encoding.CHAR,
-}
+_WHOLE = {"signed", "unsigned", "pointer", "bool", "char"}
+_FLOAT, _STRUCT = "float", "struct"
+"""Values of symprobe.dwarf's Encoding, which is loaded when debug information is read."""
 _FLOATS_IN_REGISTERS = 8
 _SPEC = re.compile(r"(?P<what>[A-Za-z_]\w*|\d+)(?::(?P<type>\w+(?::\w+)?))?")
 
@@ -144,12 +143,12 @@ class Signatures:
         as nothing stands before the parameter whose place depends on more than its size.
         """
         parameter, before = function.parameters[index], function.parameters[:index]
-        hidden = function.return_encoding is Encoding.STRUCT  # the address for what is returned
+        hidden = function.return_encoding == _STRUCT  # the address for what is returned
         if self.all_32_bit:
             return hidden + sum(max(1, ((each.byte_size or 4) + 3) // 4) for each in before)
         if parameter.register in _REGISTERS:
             return _REGISTERS[parameter.register]
-        floats = sum(each.encoding is Encoding.FLOAT for each in before)
+        floats = sum(each.encoding == _FLOAT for each in before)
         sure = all(map(_one_register, (*before, parameter))) and not hidden
         if parameter.register is not None or not sure or floats > _FLOATS_IN_REGISTERS:
             raise PatternError(
@@ -168,7 +167,7 @@ class Signatures:
 
     @staticmethod
     def _check_struct(label: str, parameter: Parameter) -> None:
-        if parameter.encoding is Encoding.STRUCT:
+        if parameter.encoding == _STRUCT:
             raise PatternError(
                 f"{label}: is a {parameter.type} by value", next_step="give a type, such as :hex"
             )
@@ -180,7 +179,7 @@ def _result_type(function: FunctionInfo | None) -> ValueType:
         return AUTO
     if function.return_type == "void":
         raise PatternError(f"retval: {function.name} returns nothing")
-    if function.return_encoding is Encoding.STRUCT:
+    if function.return_encoding == _STRUCT:
         raise PatternError(
             f"retval: {function.name} returns a {function.return_type} by value",
             next_step="give a type, such as --retval:hex",
@@ -191,4 +190,4 @@ def _result_type(function: FunctionInfo | None) -> ValueType:
 def _one_register(parameter: Parameter) -> bool:
     """Whether it takes one register, general or vector, or one word of the stack behind them."""
     size = parameter.byte_size or 0
-    return 0 < size <= 8 and (parameter.encoding in _WHOLE or parameter.encoding is Encoding.FLOAT)
+    return 0 < size <= 8 and (parameter.encoding in _WHOLE or parameter.encoding == _FLOAT)

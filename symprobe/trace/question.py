@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
-from symprobe.dwarf import DebugInfo, FunctionInfo, debug_info
 from symprobe.elf.constants import EM_386
 from symprobe.elf.image import Image
 from symprobe.elf.source import FileSource
@@ -24,6 +24,9 @@ from symprobe.trace.stacks import Stacks
 from symprobe.trace.values import Values
 from symprobe.trace.valuetype import value_type
 from symprobe.trace.where import Where, compile_where
+
+if TYPE_CHECKING:
+    from symprobe.dwarf import DebugInfo, FunctionInfo
 
 _MOST_READ = 32
 """Functions whose debug information is looked up: parameters are asked of a few, not of `*`."""
@@ -124,6 +127,8 @@ def _result(known: Signatures, kind: str) -> Argument:
 
 def signatures(targets: Sequence[ProbeTarget], debug_roots: tuple[str, ...]) -> Signatures:
     """What is known of the arguments of functions; of many nothing but their machine."""
+    from symprobe.dwarf import debug_info
+
     images: dict[FilePath, Image | None] = {}
     infos: dict[FilePath, DebugInfo | None] = {}
     for target in targets:

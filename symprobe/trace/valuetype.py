@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from symprobe.dwarf import Encoding
 from symprobe.errors import PatternError
+
+if TYPE_CHECKING:
+    from symprobe.dwarf import Encoding
 
 Value = int | float | bool | str | bytes | None
 
@@ -126,6 +129,8 @@ def value_type(text: str) -> ValueType:
 
 def type_of(name: str, size: int | None, encoding: Encoding | None) -> ValueType:
     """The type that debug information gives."""
+    from symprobe.dwarf import Encoding
+
     if encoding is Encoding.POINTER:
         return ValueType("str" if re.fullmatch(r"(const )?char ?( const)?\*", name) else "ptr")
     if encoding is Encoding.BOOL:

@@ -19,12 +19,8 @@ import pytest
 import typer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from symprobe.cli.trace_export import (
-    Listener,
-    export_path,
-    listen_address,
-    write_metrics,
-)
+from symprobe.cli.trace_export import export_path, listen_address, write_metrics
+from symprobe.cli.trace_listen import Listener
 from symprobe.errors import FileError, TraceError
 from symprobe.model import FileOffset, FilePath, VAddr
 from symprobe.probe import ProbeTarget, Reason, Rejected
