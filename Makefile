@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs man fixtures bench fuzz verify-symbols verify-deps clean
+.PHONY: help demo test lint docs man fixtures bench fuzz verify clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,12 +44,9 @@ fuzz: $(VENV)/.ready-test ## hostile input for every reader and parser; SECONDS=
 	-@$(MAKE) --no-print-directory fixtures
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
 
-verify-symbols: $(VENV)/.ready-test ## every symbol of every ELF file under /usr against readelf and nm
-	$(BIN)/python -m tests.support.compare_readelf /usr
-	$(BIN)/python -m tests.support.compare_readelf --names /usr
-
-verify-deps: $(VENV)/.ready-test ## dependencies of every program and library against the loader's own answer
-	$(BIN)/python -m tests.support.compare_ldd
+verify: $(VENV)/.ready-test ## this machine's ELF files against readelf, nm, the loader; CORPUS=DIR: odd files
+	@$(call name_missing,test)
+	$(BIN)/python -m verify $(if $(CORPUS),--corpus "$(CORPUS)")
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) fixtures/build build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis fuzz/corpus fuzz/findings

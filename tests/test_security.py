@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from symprobe.cli import trace_export
-from symprobe.cli.trace_export import Listener
+from symprobe.cli.trace_listen import Listener
 from symprobe.render.openmetrics import openmetrics
 from symprobe.trace.snapshot import Snapshot
 from tests.conftest import unavailable

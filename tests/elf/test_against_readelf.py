@@ -25,7 +25,7 @@ ELF_FIXTURES = sorted(name for name in recipes() if name not in NOT_ELF and "/" 
 FOREIGN_AND_DEBUG = sorted(name for name in recipes() if name not in NOT_ELF and "/" in name)
 SAMPLE = 60
 SIZES = range(64 << 10, 8 << 20)
-"""Bytes: the smallest are all alike, the largest are for `make verify-symbols`, which takes all."""
+"""Bytes: the smallest are all alike, the largest are for `make verify`, which takes all."""
 
 
 @pytest.mark.parametrize("name", ELF_FIXTURES + FOREIGN_AND_DEBUG)

@@ -6,7 +6,7 @@ from tests.support.compare_ldd import differences
 
 
 def test_the_programs_of_this_machine() -> None:
-    """`make verify-deps` compares all libraries too."""
+    """`make verify` compares all libraries too."""
     compared, _, found = differences(["/usr/bin", "/usr/sbin"])
     assert compared > 50
     assert found == []

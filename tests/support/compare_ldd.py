@@ -1,7 +1,5 @@
 """Every dynamic program and library of this machine: symprobe's answer against the loader's own.
 
-    python -m tests.support.compare_ldd [DIRECTORY...]
-
 The loader is run with LD_TRACE_LOADED_OBJECTS=1 and the file as its argument: it lists what it
 would load, and starts nothing. The same names, the same paths, the same order are asked for.
 """
@@ -18,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from symprobe.errors import SymprobeError
 from symprobe.loader import DependencyGraph, Session, dependency_graph
 
-DIRECTORIES = ("/usr", "/opt")
 _LINE = re.compile(r"\t(.*?)(?: => (.*?))?(?: \(0x[0-9a-f]+\))?")
 VDSO = ("linux-vdso.so.1", "linux-gate.so.1")
 
@@ -134,15 +131,3 @@ def _runs_here(interpreter: str) -> bool:
         except OSError:
             _CAN_RUN[interpreter] = False
     return _CAN_RUN[interpreter]
-
-
-def main() -> int:
-    compared, skipped, found = differences(sys.argv[1:] or list(DIRECTORIES))
-    for difference in found:
-        print(difference)
-    print(f"{compared} files compared with their loader, {skipped} not, {len(found)} differences")
-    return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,31 +1,20 @@
-"""Every symbol of every ELF file under some directories, ours against readelf's.
-
-    python -m tests.support.compare_readelf DIRECTORY… [--names] [-j JOBS]
-
---names: compare the demangled names with nm's instead.
-Prints each difference, then a summary; exit code 1 when there is any.
-"""
+"""Every symbol of a file, ours against readelf's. `make verify` takes every file there is."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import stat
-import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from typing import NamedTuple
 
 from symprobe.binary import Binary, open_binaries
-from symprobe.elf.archive import is_archive
-from symprobe.elf.source import FileSource
+from symprobe.elf.constants import SHT_DYNSYM, SHT_SYMTAB
 from symprobe.errors import SymprobeError
 from symprobe.model import Bind, FilePath, Kind, Symbol
-from tests.support.nm import name_differences
-from tests.support.readelf import Row, Table, symbol_tables, visible
+from tests.support.readelf import Row, Table, run, symbol_tables, visible
 
-MOST_LINES = 20
-"""Differences of one file that are printed."""
+Item = tuple[str, str, Row]
+"""(member of an archive, table, row)."""
 KINDS = {kind.value: number for number, kind in enumerate(Kind)} | {Kind.IFUNC.value: 10}
 BINDS = {bind.value: number for number, bind in enumerate(Bind)} | {Bind.UNIQUE.value: 10}
 
@@ -43,17 +32,16 @@ def row(symbol: Symbol) -> Row:
     )
 
 
-def own_tables(path: str) -> Iterator[Table]:
-    """Our tables of a file, or of each member of an archive, the empty ones left out."""
-    for binary in open_binaries(FilePath.plain(path), debug_roots=()):
-        shown = binary.path.shown
-        member = shown[len(path) + 1 : -1] if shown != path else ""
-        rows = {
-            name: {row(symbol) for symbol in binary.symbols(table=name, demangle=False)}
-            for name in ("dynsym", "symtab")
-        }
-        yield from (Table(member, name, list(found)) for name, found in rows.items())
-        yield from _merging_faults(binary, set().union(*rows.values()))
+def own_tables(binary: Binary, path: str) -> Iterator[Table]:
+    """Our tables of a file, or of a member of an archive."""
+    shown = binary.path.shown
+    member = shown[len(path) + 1 : -1] if shown != path else ""
+    rows = {
+        name: {row(symbol) for symbol in binary.symbols(table=name, demangle=False)}
+        for name in ("dynsym", "symtab")
+    }
+    yield from (Table(member, name, list(found)) for name, found in rows.items())
+    yield from _merging_faults(binary, set().union(*rows.values()))
 
 
 def _merging_faults(binary: Binary, single: set[Row]) -> Iterator[Table]:
@@ -73,23 +61,64 @@ def _merged(item: Row) -> Row:
     return item._replace(visibility="", name=item.name.replace("@@", "@"))
 
 
-def differences(path: str) -> list[str]:
-    """What only one of us and readelf says of a file, one line each. A file that we refuse, and
-    that readelf finds no symbol in, is none."""
+class Sides(NamedTuple):
+    """What both say of a file, as (member, table, row).  refused: why we read no further.
+    warnings: ours, on what we did read."""
+
+    ours: set[Item]
+    theirs: set[Item]
+    refused: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What only one of us says, one line each."""
+        return [
+            *([f"ours: {self.refused}"] if self.refused else []),
+            *(f"ours only: {item}" for item in sorted(self.ours - self.theirs)),
+            *(f"readelf only: {item}" for item in sorted(self.theirs - self.ours)),
+        ]
+
+
+def sides(path: str) -> Sides:
+    """Ours and readelf's symbols of a file. A file that we refuse, and that readelf finds no
+    symbol in or refuses to read on in, is no difference."""
     theirs = _items(symbol_tables(path)) or _items(symbol_tables(path, by_headers=False))
+    ours: set[Item] = set()
+    names: dict[str, str] = {}
+    warnings: list[str] = []
+    refused = ""
     try:
-        ours = _items(own_tables(path))
+        for binary in open_binaries(FilePath.plain(path), debug_roots=()):
+            ours |= _items(own_tables(binary, path))
+            names |= _table_names(binary)
+            warnings += binary.warnings
     except SymprobeError as error:
-        return [f"{path}: ours: {error}"] if theirs else []
+        refused = str(error) if theirs and not _refused_by_readelf(path) else ""
     except Exception as error:  # any fault of ours is a finding, and the other files go on
-        return [f"{path}: ours: {type(error).__name__}: {error}"]
-    return [
-        *(f"{path}: ours only: {item}" for item in sorted(ours - theirs)),
-        *(f"{path}: readelf only: {item}" for item in sorted(theirs - ours)),
-    ]
+        refused = f"{type(error).__name__}: {error}"
+    theirs = {(member, names.get(table, table), item) for member, table, item in theirs}
+    return Sides(ours, theirs, refused, tuple(warnings))
 
 
-def _items(tables: Iterable[Table]) -> set[tuple[str, str, Row]]:
+def _table_names(binary: Binary) -> dict[str, str]:
+    """The tables' section names as readelf shows them -> dynsym or symtab, which the section's
+    type says, whatever its name."""
+    kinds = {SHT_SYMTAB: "symtab", SHT_DYNSYM: "dynsym"}
+    sections = reversed(binary.image.sections)
+    return {visible(s.name).lstrip("."): kinds[s.type] for s in sections if s.type in kinds}
+
+
+def _refused_by_readelf(path: str) -> bool:
+    return "Error:" in run("readelf", "-W", "--syms", path, errors=True)
+
+
+def differences(path: str) -> list[str]:
+    """What only one of us and readelf says of a file, one line each."""
+    return [f"{path}: {line}" for line in sides(path).lines]
+
+
+def _items(tables: Iterable[Table]) -> set[Item]:
     return {(table.member, table.name, item) for table in tables for item in table.rows}
 
 
@@ -106,29 +135,3 @@ def elf_files(root: str) -> Iterator[str]:
             with open(path, "rb") as file:
                 if file.read(8).startswith((b"\x7fELF", b"!<arch>\n", b"!<thin>\n")):
                     yield path
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="compare our symbols with readelf's")
-    parser.add_argument("roots", nargs="+", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--names", action="store_true", help="demangled names, with nm's")
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1)
-    arguments = parser.parse_args()
-    compare = name_differences if arguments.names else differences
-    paths = [path for root in arguments.roots for path in elf_files(str(root))]
-    if arguments.names:
-        paths = [path for path in paths if not is_archive(FileSource(FilePath.plain(path)))]
-    different = 0
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        for lines in pool.map(compare, paths, chunksize=4):
-            different += bool(lines)
-            for line in lines[:MOST_LINES]:
-                print(line)
-            if len(lines) > MOST_LINES:
-                print(f"  … and {len(lines) - MOST_LINES} more in this file")
-    print(f"{len(paths)} files compared, {different} with differences")
-    return int(different > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 KINDS = {"NOTYPE": 0, "OBJECT": 1, "FUNC": 2, "SECTION": 3, "FILE": 4, "COMMON": 5, "TLS": 6}
-KINDS |= {"IFUNC": 10, "REGISTER": 13, "THUMB_FUNC": 13}
+KINDS |= {"IFUNC": 10, "REGISTER": 13, "THUMB_FUNC": 13, "RELC": 8, "SRELC": 9, "PARISC_MILLI": 13}
+KINDS |= {"HP_OPAQUE": 11, "HP_STUB": 12}
 BINDS = {"LOCAL": 0, "GLOBAL": 1, "WEAK": 2, "UNIQUE": 10}
 INDEXES = {"UND": 0, "ABS": 0xFFF1, "COM": 0xFFF2, "SCOM": 0xFF03, "SUND": 0xFF04}
 INDEXES |= {"LARGE_COM": 0xFF02}
@@ -48,8 +49,9 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
-def run(*arguments: str) -> str:
-    """A tool's stdout as latin-1 text; its warnings and exit code are its own affair."""
+def run(*arguments: str, errors: bool = False) -> str:
+    """A tool's stdout (or what it has to complain of) as latin-1 text; its exit code is its own
+    affair."""
     result = subprocess.run(
         arguments,
         env={**os.environ, "LC_ALL": "C"},
@@ -57,7 +59,7 @@ def run(*arguments: str) -> str:
         capture_output=True,
         check=False,
     )
-    return result.stdout.decode("latin-1")
+    return (result.stderr if errors else result.stdout).decode("latin-1")
 
 
 def symbol_tables(path: str, *, by_headers: bool = True) -> Iterator[Table]:

@@ -1,0 +1,80 @@
+"""Differences from readelf that are no fault of ours, each by a rule that the file must prove.
+
+docs/verification.md says more of each. What no rule explains is a finding.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from tests.support.compare_readelf import Item, Sides
+from tests.support.readelf import run
+
+CLASSES = {
+    "name outside": "a name outside its string table: readelf shows <corrupt>, we leave the row "
+    "out and warn",
+    "twice": "the same entry twice, with another visibility: one row",
+    "versions": "readelf takes versions from where the dynamic section says, we from the section "
+    "headers, as nm and eu-readelf do; this file's don't agree",
+    "bsd archive": "readelf can't read the names of BSD archives",
+    "no tables": "readelf sees no table where eu-readelf, nm or the loader's view has one",
+    "damaged": "another row of a table that readelf complains of too",
+}
+
+
+def explained(path: str, sides: Sides) -> tuple[Counter[str], list[str]]:
+    """(differences by class, those without an explanation as lines)."""
+    counts: Counter[str] = Counter()
+    ours, theirs = set(sides.ours - sides.theirs), set(sides.theirs - sides.ours)
+    if any("outside its string table" in clause for clause in sides.warnings):
+        corrupt = {item for item in theirs if item[2].name.startswith("<corrupt>")}
+        counts["name outside"] += len(corrupt)
+        theirs -= corrupt
+    everything = {_but(item, visibility="") for item in sides.ours}
+    again = {item for item in theirs if _but(item, visibility="") in everything}
+    counts["twice"] += len(again)
+    theirs -= again
+    if _is_bsd_archive(path):
+        counts["bsd archive"] += len(ours)
+        ours = set()
+    if ours and not sides.theirs:
+        counts["no tables"] += len(ours)
+        ours = set()
+    complaints = run("readelf", "-W", "--syms", "--dyn-syms", path, errors=True)
+    if ours | theirs and (complaints or sides.warnings or _agreed(path, ours)):
+        by_name = _matched(ours, theirs, lambda item: _but(item, name=_bare(item[2].name)))
+        counts["versions"] += len(by_name)
+        ours -= by_name
+        theirs -= by_name
+    if complaints or sides.warnings:
+        counts["damaged"] += len(ours | theirs)
+        ours, theirs = set(), set()
+    rest = Sides(ours, theirs, sides.refused).lines
+    return +counts, rest
+
+
+def _but(item: Item, **fields: str) -> Item:
+    return item[0], item[1], item[2]._replace(**fields)
+
+
+def _bare(name: str) -> str:
+    """Without its version."""
+    return name.partition("@")[0]
+
+
+def _matched(ours: set[Item], theirs: set[Item], key: Callable[[Item], Item]) -> set[Item]:
+    """The items of both sides whose key the other side has too."""
+    keys = {key(item) for item in ours} & {key(item) for item in theirs}
+    return {item for item in ours | theirs if key(item) in keys}
+
+
+def _agreed(path: str, ours: set[Item]) -> bool:
+    """Whether eu-readelf has the versions that we have and readelf has not."""
+    said = run("eu-readelf", "-s", path)
+    return all(item[2].name.replace("@@", "@") in said.replace("@@", "@") for item in ours)
+
+
+def _is_bsd_archive(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(11) == b"!<arch>\n#1/"
