@@ -118,9 +118,8 @@ class Binary:
 
     def plain_tables(self, table: str = "all") -> list[SymbolTable] | None:
         """The tables whose rows alone `symbols` gives; None when debug files have more of them."""
-        if table in ("symtab", "all") and self.debug_tables:
-            return None
-        return self._own_tables(table)
+        own = self._own_tables(table)
+        return None if table in ("symtab", "all") and self.debug_tables else own
 
     def _own_tables(self, table: str) -> list[SymbolTable]:
         tables = (("dynsym", self.dynsym), ("symtab", self.symtab))

@@ -43,10 +43,11 @@ class Grep:
         if not mask:
             return []
         offsets = table.name_offsets
-        size = len(mask)
-        if max(offsets, default=0) >= size:  # rows with a name outside the table are not trusted
+        try:
+            return list(compress(range(len(offsets)), map(mask.__getitem__, offsets)))
+        except IndexError:  # rows with a name outside the table are not trusted
+            size = len(mask)
             return [i for i, offset in enumerate(offsets) if offset < size and mask[offset]]
-        return list(compress(range(len(offsets)), map(mask.__getitem__, offsets)))
 
     def keep(self, name: str, demangled: str) -> bool:
         """Whether a name or its demangled form matches."""

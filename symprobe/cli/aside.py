@@ -12,11 +12,10 @@ class Aside:
 
     def __init__(self, make: Callable[[], Iterable[str]]) -> None:
         """make: called in the child; what it raises only makes the child fail."""
-        self._file = os.memfd_create("symprobe")
-        try:
+        self._file = self._child = -1
+        with suppress(OSError):  # too many files or processes: as a child that failed
+            self._file = os.memfd_create("symprobe")
             self._child = os.fork()
-        except OSError:
-            self._child = -1  # too many processes: as one that failed
         if self._child == 0:
             failed = 1
             try:
@@ -51,4 +50,5 @@ class Aside:
             os.kill(self._child, signal.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(self._child, 0)
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
