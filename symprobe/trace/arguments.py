@@ -152,8 +152,7 @@ class Signatures:
         sure = all(map(_one_register, (*before, parameter))) and not hidden
         if parameter.register is not None or not sure or floats > _FLOATS_IN_REGISTERS:
             raise PatternError(
-                f"{label}: where {function.name} is given it is not known: structures are passed "
-                "by value",
+                f"{label}: where {function.name} is given it is not known",
                 next_step="ask for another argument",
             )
         return index - floats

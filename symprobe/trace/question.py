@@ -148,5 +148,16 @@ def signatures(targets: Sequence[ProbeTarget], debug_roots: tuple[str, ...]) -> 
         info = infos[target.file]
         name = target.names[0].partition("@")[0]
         found = None if info is None else info.function(name, target.vaddr)
-        functions.append(found if found is not None and found.prototyped else None)
+        known = found is not None and found.prototyped
+        functions.append(_sure(found, name) if known and found is not None else None)
     return Signatures(tuple(functions) or (None,), bool(narrow) and all(narrow))
+
+
+def _sure(function: FunctionInfo, symbol: str) -> FunctionInfo:
+    """Without what a compiler's own copy of it (`foo.isra.0`) may be given in other places."""
+    if "." not in symbol:
+        return function
+    unsure = (
+        each if each.register else replace(each, encoding=None) for each in function.parameters
+    )
+    return replace(function, parameters=tuple(unsure))

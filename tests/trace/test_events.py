@@ -120,6 +120,16 @@ def test_arguments_are_where_the_abi_has_them(
     assert seen("returned", "number") == [41]
 
 
+def test_a_compilers_own_copy_has_its_own_places(compiled: Callable[..., Path]) -> None:
+    program = compiled("passed.c")
+    command = [sys.executable, "-m", "symprobe", "trace", program, "reworked.*", "--arg"]
+    done = subprocess.run([*command, "unused", "--", program], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"unused: where reworked is given it is not known" in done.stderr
+    seen, _ = events(program, "reworked.*", "--arg=number", "--json", "--", program)
+    assert [event["args"] for event in seen] == [{"number": number} for number in (5, 6, 7)]
+
+
 def test_what_is_not_known_is_not_guessed(compiled: Callable[..., Path]) -> None:
     program = compiled("passed.c", "-O0")
     for function, option, message in (
