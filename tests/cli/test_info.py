@@ -105,6 +105,11 @@ def test_text_has_the_verdict_first(fixture: Fixture) -> None:
     assert ran.lines[1].split() == ["linkage", "static"]
 
 
+def test_nothing_is_said_on_stderr() -> None:
+    """LIEF, when it is not tidied up at the end, lists what it has leaked."""
+    assert symprobe("info", "/bin/ls").err == ""
+
+
 def test_a_failing_target(fixture: Fixture) -> None:
     ran = symprobe("info", "/no/such/file", fixture("hello-static"))
     assert ran.code == 2
