@@ -158,6 +158,6 @@ def _sure(function: FunctionInfo, symbol: str) -> FunctionInfo:
     if "." not in symbol:
         return function
     unsure = (
-        each if each.register else replace(each, encoding=None) for each in function.parameters
+        each if each.register else each._replace(encoding=None) for each in function.parameters
     )
-    return replace(function, parameters=tuple(unsure))
+    return function._replace(parameters=tuple(unsure))
