@@ -25,7 +25,7 @@ class Match(NamedTuple):
     """symbols: those meant.  other_versions: of the same name, not meant.  clones: of the symbols,
     other functions that the compiler made of them.  clone_only: nothing has the very name,
     `symbols` are clones of it.  pattern: a glob or regex, which passes over what is no code
-    without a word."""
+    or not defined without a word."""
 
     symbols: tuple[Symbol, ...]
     other_versions: tuple[str, ...] = ()

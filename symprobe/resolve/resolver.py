@@ -111,7 +111,8 @@ class Resolver:
         return self._matched(spec, found)
 
     def _matched(self, spec: Spec, found: Match) -> tuple[list[ProbeTarget], list[Rejected]]:
-        defined = [s for s in found.symbols if s.defined]
+        # Patterns have only found what is defined.
+        defined = [s for s in found.symbols if found.pattern or s.defined]
         if not defined:
             return self._imported(spec, found.symbols)
         notes: list[str] = []
