@@ -7,7 +7,6 @@ BENCH_TREE names another tree.
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -15,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.measure import SYMPROBE, Comparison, Row, run
+from bench.measure import SYMPROBE, Comparison, Row, Run, run
 
 TREE = os.environ.get("BENCH_TREE", "/usr")
 _SYMBOLS = (
@@ -61,7 +60,7 @@ def _find(files: list[str], listing: Path, index: Path) -> Comparison:
     twenty = f"{SYMPROBE} find {many} {TREE} --defines"
     made = run(f"{one} --index {index}")
     count = len(_SYMBOLS)
-    seconds = {
+    runs = {
         "symprobe find, 1 symbol": _median(one, 3),
         f"symprobe find, {count} symbols": _median(twenty, 3),
         "symprobe find --index, 1 symbol": _median(f"{one} --index {index}", 7),
@@ -74,19 +73,21 @@ def _find(files: list[str], listing: Path, index: Path) -> Comparison:
         ),
     }
     # Files and pages are in the caches by now: the loop, too, is measured warm.
-    reference = _median(f"sh {loop}", 1)
-    rows = [Row(f"{_LOOP}, 1 symbol", reference, 0.0)]
-    for label, taken in seconds.items():
+    reference = run(f"sh {loop}")
+    rows = [Row(f"{_LOOP}, 1 symbol", reference.seconds, reference.peak)]
+    for label, taken in runs.items():
         questions = count if f"{count} symbols" in label else 1
         aim = 0.1 if "--index" not in label else 0.001 if questions > 1 else float("inf")
         note = f"of {questions} x the loop" if questions > 1 else "of the loop"
-        rows.append(Row(label, taken, 0.0, taken / (questions * reference), aim, note))
+        ratio = taken.seconds / (questions * reference.seconds)
+        rows.append(Row(label, taken.seconds, taken.peak, ratio, aim, note))
     rows.append(Row("making the index, once", made.seconds, made.peak))
     return Comparison(f"who defines a symbol in {TREE} ({len(files)} ELF files)", tuple(rows))
 
 
-def _median(command: str, rounds: int) -> float:
-    return statistics.median(run(command).seconds for _ in range(rounds))
+def _median(command: str, rounds: int) -> Run:
+    """Of an odd number of runs, the one in the middle."""
+    return sorted((run(command) for _ in range(rounds)), key=lambda each: each.seconds)[rounds // 2]
 
 
 def _check(files: list[str]) -> Iterator[Comparison]:

@@ -89,7 +89,8 @@ class Comparison:
                 yield f"| `{label}` | {note} | | | |"
                 continue
             peak = f"{row.peak:.0f} MiB" if row.peak else ""
-            ratio = "" if row.ratio is None else f"{row.ratio:.2f} {note}"
+            digits = ".2f" if row.ratio is None or row.ratio >= 0.1 else ".2g"
+            ratio = "" if row.ratio is None else f"{row.ratio:{digits}} {note}"
             aim = ""
             if row.bound is not None and row.bound != float("inf"):
                 aim = f"≤ {row.bound:g}: {'held' if row.held else 'MISSED'}"

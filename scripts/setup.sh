@@ -104,5 +104,5 @@ case $extras in
 	;;
 esac
 # As for an installed package; with PYTHONDONTWRITEBYTECODE every start would compile all modules.
-"$venv/bin/python" -m compileall -q symprobe
+"$venv/bin/python" -m compileall -q symprobe || true
 printf '%s' "$missing" >"$venv/.ready-$list"
