@@ -13,6 +13,9 @@ from symprobe.elf.symbols import SymbolTable
 from symprobe.errors import PatternError
 from symprobe.prefilter import prefilter
 
+_FEW = 20_000
+"""Bytes of candidates that are looked up in a set."""
+
 
 class Grep:
     """A pattern over names: raw or demangled; with an @ in it, also `name@@VERSION`.
@@ -43,6 +46,9 @@ class Grep:
         if not mask:
             return []
         offsets = table.name_offsets
+        places = _marked(mask)
+        if places is not None:  # then this is faster: a small set stays in the processor's cache
+            return list(compress(range(len(offsets)), map(places.__contains__, offsets)))
         try:
             return list(compress(range(len(offsets)), map(mask.__getitem__, offsets)))
         except IndexError:  # rows with a name outside the table are not trusted
@@ -56,3 +62,17 @@ class Grep:
     def keep_text(self, text: str) -> bool:
         """Whether one text matches."""
         return self._search(text) is not None
+
+
+def _marked(mask: bytearray) -> set[int] | None:
+    """The places of the bytes that are 1; None when they are many."""
+    places: set[int] = set()
+    at = mask.find(1)
+    while at >= 0:
+        end = mask.find(0, at)
+        end = end if end >= 0 else len(mask)
+        if len(places) + end - at > _FEW:
+            return None
+        places.update(range(at, end))
+        at = mask.find(1, end)
+    return places

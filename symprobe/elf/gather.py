@@ -73,7 +73,7 @@ def _chunks(
     table: SymbolTable, numbers: Iterable[int] | None, types: Set[int] | None
 ) -> Iterator[tuple[list[Key], list[Rest]]]:
     """The entries of one table."""
-    names_at, versions = _Names(table), _Versions(table)
+    names_at, versions = _Names(table, whole=numbers is None), _Versions(table)
     rests = _rests(table.label)
     for columns in table.columns(numbers, _CHUNK):
         if types is not None:
@@ -115,12 +115,12 @@ def _select(columns: Iterable[Sequence[int]], wanted: Sequence[bool]) -> list[Se
 class _Names:
     """Reads the names of one table; without end or outside the string table, with a warning."""
 
-    def __init__(self, table: SymbolTable) -> None:
+    def __init__(self, table: SymbolTable, *, whole: bool) -> None:
         self._table = table
         # One character a byte: slices of a str need no decoding, unless they are not ASCII.
-        self._strings = table.strings.decode("latin-1")
-        self._ascii = table.strings.isascii()
-        self._room = _MOST_NAMES + 4 * len(self._strings)
+        self._text = table.strings.decode("latin-1") if whole else ""
+        self._ascii = whole and table.strings.isascii()
+        self._room = _MOST_NAMES + 4 * len(table.strings)
         self.outside = False
         """Whether a name was asked for that is outside the string table."""
         self.used_up = False
@@ -129,22 +129,21 @@ class _Names:
     def __call__(self, starts: Sequence[int]) -> list[str]:
         """The names at these offsets, _OUTSIDE for one that can't be; fewer when all are used up
         that a table may have."""
-        strings, find = self._strings, self._strings.find
-        ends = [find("\0", start, start + _LONG) for start in starts]
+        text, find = self._text, self._text.find
+        ends = [find("\0", start, start + _LONG) for start in starts] if text else []
         size = sum(ends) - sum(starts)
-        if min(ends, default=0) < 0 or size > self._room:
-            names = list(self._one_by_one(starts))
-        else:
-            self._room -= size
-            names = [strings[start:end] for start, end in zip(starts, ends, strict=True)]
+        if min(ends, default=-1) < 0 or size > self._room:
+            return list(self._one_by_one(starts))
+        self._room -= size
+        names = [text[start:end] for start, end in zip(starts, ends, strict=True)]
         if self._ascii:
             return names
-        return [n if n.isascii() else _decoded(n) for n in names]
+        return [n if n.isascii() else _decoded(n.encode("latin-1")) for n in names]
 
     def _one_by_one(self, starts: Sequence[int]) -> Iterator[str]:
-        strings, table = self._strings, self._table
+        table, strings = self._table, self._table.strings
         for start in starts:
-            end = strings.find("\0", start)
+            end = strings.find(b"\0", start)
             if end < 0:
                 if start >= len(strings) and start:
                     table.image.warn(f"rows of .{table.label} with a name outside its string table")
@@ -161,11 +160,11 @@ class _Names:
                     f"names of .{table.label} overlap beyond all measure; not all are read"
                 )
                 return
-            yield strings[start:end]
+            yield _decoded(strings[start:end])
 
 
-def _decoded(name: str) -> str:
-    return name.encode("latin-1").decode("utf-8", "surrogateescape")
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _extended(
