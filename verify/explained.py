@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from symprobe.errors import MalformedError
 from tests.support.compare_readelf import Item, Sides
-from tests.support.readelf import run
+from tests.support.readelf import run, visible
 
 CLASSES = {
     "name outside": "a name outside its string table: readelf shows <corrupt>, we leave the row "
@@ -19,8 +20,11 @@ CLASSES = {
     "headers, as nm and eu-readelf do; this file's don't agree",
     "bsd archive": "readelf can't read the names of BSD archives",
     "no tables": "readelf sees no table where eu-readelf, nm or the loader's view has one",
+    "archive ends": "an archive ends within a member: both read what is there, we also say so",
     "damaged": "another row of a table that readelf complains of too",
 }
+
+_ARCHIVE_ENDS = f"the archive is cut short: {MalformedError.default_next_step}"
 
 
 def explained(path: str, sides: Sides) -> tuple[Counter[str], list[str]]:
@@ -50,7 +54,11 @@ def explained(path: str, sides: Sides) -> tuple[Counter[str], list[str]]:
     if complaints or sides.warnings:
         counts["damaged"] += len(ours | theirs)
         ours, theirs = set(), set()
-    rest = Sides(ours, theirs, sides.refused).lines
+    refused = sides.refused
+    if refused.endswith(_ARCHIVE_ENDS) and not ours | theirs:
+        counts["archive ends"] += 1
+        refused = ""
+    rest = Sides(ours, theirs, refused).lines
     return +counts, rest
 
 
@@ -71,8 +79,12 @@ def _matched(ours: set[Item], theirs: set[Item], key: Callable[[Item], Item]) ->
 
 def _agreed(path: str, ours: set[Item]) -> bool:
     """Whether eu-readelf has the versions that we have and readelf has not."""
-    said = run("eu-readelf", "-s", path)
-    return all(item[2].name.replace("@@", "@") in said.replace("@@", "@") for item in ours)
+    said = {
+        visible(word).replace("@@", "@")
+        for line in run("eu-readelf", "-s", path).split("\n")
+        for word in line.split(" ")
+    }
+    return all(item[2].name.replace("@@", "@") in said for item in ours)
 
 
 def _is_bsd_archive(path: str) -> bool:

@@ -64,8 +64,6 @@ def members(source: Source) -> Iterator[Source]:
 def _member(source: Source, name: str, offset: int, size: int, *, thin: bool) -> Source:
     shown = f"{source.path.shown}({name})"
     if not thin:
-        if offset + size > source.size:
-            raise MalformedError("the member is cut short", file=shown)
         return source.part(offset, size, FilePath(source.path.opened, shown))
     beside = os.path.join(os.path.dirname(source.path.opened), name)
     try:

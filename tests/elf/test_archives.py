@@ -75,6 +75,18 @@ def test_an_archive_cut_short(fixture: Fixture, written: Written) -> None:
             list(open_binaries(FilePath.plain(str(written(data[:size])))))
 
 
+def test_a_member_that_ends_behind_the_file(fixture: Fixture, written: Written) -> None:
+    """What is there of it is read, as readelf does; then it is said that the archive is cut."""
+    body = fixture("member_one.o").read_bytes()
+    longer = archive([(b"one.o/", body)]).replace(b"%-10d`" % len(body), b"%-10d`" % 99999)
+    path = written(longer)
+    assert "member_one" in run("readelf", "-W", "--syms", str(path))
+    found = open_binaries(FilePath.plain(str(path)))
+    assert "member_one" in {symbol.name for symbol in next(found).symbols()}
+    with pytest.raises(MalformedError, match="the archive is cut short"):
+        next(found)
+
+
 def test_bsd_long_names(fixture: Fixture, written: Written) -> None:
     """`#1/N`: the name stands in front of the member's bytes (ar(5) of the BSDs)."""
     name = b"a name with spaces.o"
