@@ -21,6 +21,9 @@ CLASSES = {
     "bsd archive": "readelf can't read the names of BSD archives",
     "no tables": "readelf sees no table where eu-readelf, nm or the loader's view has one",
     "archive ends": "an archive ends within a member: both read what is there, we also say so",
+    "heading": "the table's section has no readable name: the same rows under another heading",
+    "nameless section": "a section whose name is outside the table of names: its symbol is "
+    "<corrupt> for readelf, without a name for us",
     "damaged": "another row of a table that readelf complains of too",
 }
 
@@ -51,6 +54,12 @@ def explained(path: str, sides: Sides) -> tuple[Counter[str], list[str]]:
         counts["versions"] += len(by_name)
         ours -= by_name
         theirs -= by_name
+    if complaints:
+        for name, key in _ALIKE.items():
+            alike = _matched(ours, theirs, key)
+            counts[name] += len(alike)
+            ours -= alike
+            theirs -= alike
     if complaints or sides.warnings:
         counts["damaged"] += len(ours | theirs)
         ours, theirs = set(), set()
@@ -64,6 +73,17 @@ def explained(path: str, sides: Sides) -> tuple[Counter[str], list[str]]:
 
 def _but(item: Item, **fields: str) -> Item:
     return item[0], item[1], item[2]._replace(**fields)
+
+
+def _without_corrupt(item: Item) -> Item:
+    return _but(item, name=item[2].name.replace("<corrupt>", ""))
+
+
+def _without_heading(item: Item) -> Item:
+    return item[0], "", _without_corrupt(item)[2]
+
+
+_ALIKE = {"nameless section": _without_corrupt, "heading": _without_heading}
 
 
 def _bare(name: str) -> str:
