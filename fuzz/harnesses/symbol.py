@@ -16,7 +16,7 @@ _NAMES = [
     b"exit", b"memcpy", b"_ZN2ns1fEiPKc", b"_ZNSaIcEC1Ev", b"_ZN1AixEm", b"_ZN1APlE1A",
     b"f.part.0", b"f.constprop.0.cold", b"_RNvC6_123foo3bar", b"_ZN3foo3bar17h0123456789abcdefE",
 ]  # fmt: skip
-_FILE = library(_NAMES).to_bytes()
+_BINARY = Binary(made.source(library(_NAMES).to_bytes()), debug_roots=())
 
 
 def seeds() -> Iterator[bytes]:
@@ -32,6 +32,5 @@ def check(data: bytes) -> None:
     spec = parse(data.decode("utf-8", "surrogateescape"))
     if spec.kind in (SpecKind.REGEX, SpecKind.ADDRESS):  # a regular expression may take any time
         return
-    binary = Binary(made.source(_FILE), debug_roots=())
-    if not match(binary, spec).symbols:
-        near_names(binary, spec.name)
+    if not match(_BINARY, spec).symbols:
+        near_names(_BINARY, spec.name)
