@@ -18,7 +18,7 @@ import os
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
@@ -54,15 +54,22 @@ def files(roots: list[str]) -> Iterator[str]:
         for directory, below, names in os.walk(root):
             below.sort()
             for path in (os.path.join(directory, name) for name in sorted(names)):
-                info = os.lstat(path)
+                try:
+                    info = os.lstat(path)
+                except OSError:  # gone meanwhile
+                    continue
                 if stat.S_ISREG(info.st_mode) and (info.st_dev, info.st_ino) not in seen:
                     seen.add((info.st_dev, info.st_ino))
                     yield path
 
 
 def _head(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(8)
+    """Its first bytes; none of a file that can't be read, or has gone."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(8)
+    except OSError:
+        return b""
 
 
 def is_elf(path: str) -> bool:
@@ -103,32 +110,37 @@ def _nm_accepts(path: str) -> bool:
     return all(": no symbols" in line for line in said.splitlines())
 
 
-def report(found: list[File]) -> int:
-    """Print differences and counts; gives the number of findings."""
-    total: Counter[str] = Counter()
+def report(found: Iterable[File]) -> int:
+    """Print differences as they come, then counts; gives the number of findings."""
+    sums, rows, holders, codes = Counter[str](), Counter[str](), Counter[str](), Counter[int]()
     for file in found:
-        for line in file.findings[:_MOST_LINES]:
-            print(f"FINDING {line}")
-        if len(file.findings) > _MOST_LINES:
-            print(f"  … and {len(file.findings) - _MOST_LINES} more of this file")
-        if file.explained:
-            print(f"explained {file.path}: {_listed(file.explained)}")
-        for ran in file.ran:
-            if ran.heavy:
-                print(f"heavy {file.path}: symprobe {ran.command}: {ran.heavy}")
-        total += file.explained
-    codes = Counter(ran.code for file in found for ran in file.ran)
+        _print(file)
+        sums += Counter(files=1, elf=file.elf, names=file.names, symbols=file.compared)
+        sums["findings"] += len(file.findings)
+        rows += file.explained
+        holders.update(file.explained.keys())
+        codes.update(ran.code for ran in file.ran)
     if codes:
-        print(f"{codes.total():,} commands on {len(found):,} files, exit codes {dict(codes)}")
-    elf = [file for file in found if file.elf]
-    print(f"{len(elf):,} ELF files and archives, {sum(f.compared for f in elf):,} symbols compared")
-    print(f"{sum(f.names for f in elf):,} of them with nm's names too")
-    for name, count in sorted(total.items()):
-        with_it = sum(name in file.explained for file in found)
-        print(f"{count:>7,} in {with_it:>3} files: {CLASSES[name]}")
-    findings = sum(len(file.findings) for file in found)
-    print(f"{findings} findings")
-    return findings
+        print(f"{codes.total():,} commands on {sums['files']:,} files, exit codes {dict(codes)}")
+    print(f"{sums['elf']:,} ELF files and archives, {sums['symbols']:,} symbols compared")
+    print(f"{sums['names']:,} of them with nm's names too")
+    for name, count in sorted(rows.items()):
+        print(f"{count:>7,} in {holders[name]:>3} files: {name}: {CLASSES[name]}")
+    print(f"{sums['findings']} findings")
+    return sums["findings"]
+
+
+def _print(file: File) -> None:
+    for line in file.findings[:_MOST_LINES]:
+        print(f"FINDING {line}")
+    if len(file.findings) > _MOST_LINES:
+        print(f"  … and {len(file.findings) - _MOST_LINES} more of this file")
+    if file.explained:
+        print(f"explained {file.path}: {_listed(file.explained)}")
+    for ran in file.ran:
+        if ran.heavy:
+            print(f"heavy {file.path}: symprobe {ran.command}: {ran.heavy}")
+    sys.stdout.flush()
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -147,7 +159,7 @@ def main() -> int:
         paths = [path for path in paths if is_elf(path)]
     with ProcessPoolExecutor(arguments.jobs) as pool:
         work = pool.map(of_corpus if corpus else of_machine, paths, chunksize=4)
-        findings = report(list(work))
+        findings = report(work)
     if not corpus:
         compared, skipped, found = loader_differences(arguments.roots)
         print("\n".join(found))
