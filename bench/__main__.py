@@ -103,4 +103,5 @@ def write(sections: dict[str, str]) -> None:
     RESULTS.write_text("\n".join([_HEAD, *found]))
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -21,8 +21,8 @@ TARGETS = {"a": 1, "b": 10, "c": 100, "d": 1_000, "e": 10_000}
 """By first letter, that many functions; with the rest they are LLVM many."""
 HITS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 _TREE = "/usr/lib"
-_SLOW = 1_000
-"""From so many files on a loop takes many seconds: once is enough."""
+_SLOW = {"symbols": 1_000_000, "files": 1_000, "calls": 10_000_000}
+"""From so many on a round takes many seconds: one is enough."""
 _BPFTRACE = 100
 """bpftrace makes a perf event for each function, 0.1 s to remove: more take minutes."""
 _SINGLE_STEPPED = 1_000_000
@@ -46,15 +46,14 @@ def _curves(
     unit: str,
     sizes: Sequence[int],
     commands: Callable[[int], dict[str, str]],
-    turns: Callable[[int], int] = lambda _: 3,
+    slow: float = float("inf"),
 ) -> Curves:
     """Medians of the commands of each size."""
     if measure.QUICK:
         sizes = sizes[:2]
     figures: list[dict[str, float | str]] = []
     for size in sizes:
-        wanted = turns(size)
-        found = measure.measure(commands(size), wanted, warm=wanted > 1)
+        found = measure.measure(commands(size), 1 if size >= slow else 3, warm=size < slow)
         figures.append({label: each.seconds or each.failed for label, each in found.items()})
     return Curves(name, title, unit, tuple(sizes), by_size(figures))
 
@@ -74,7 +73,7 @@ def _symbols(directory: Path) -> Curves:
         }
 
     title = "all symbols of one file, C++ names, and a search in them"
-    return _curves("symbols", title, "symbols", SYMBOLS, commands)
+    return _curves("symbols", title, "symbols", SYMBOLS, commands, _SLOW["symbols"])
 
 
 def numbered(stem: str, count: int) -> list[str]:
@@ -110,7 +109,7 @@ def _find(directory: Path) -> Curves:
 
     title = "who defines a name, in so many ELF files"
     sizes = [count for count in FILES if count <= len(files)]
-    return _curves("find", title, "files", sizes, commands, _turns)
+    return _curves("find", title, "files", sizes, commands, _SLOW["files"])
 
 
 def _deps(directory: Path) -> Curves:
@@ -129,11 +128,7 @@ def _deps(directory: Path) -> Curves:
 
     title = "the libraries of so many programs"
     sizes = [count for count in FILES if count <= len(files)]
-    return _curves("deps", title, "programs", sizes, commands, _turns)
-
-
-def _turns(files: int) -> int:
-    return 1 if files >= _SLOW else 3
+    return _curves("deps", title, "programs", sizes, commands, _SLOW["files"])
 
 
 def _listed(directory: Path, name: str, files: Sequence[str]) -> Path:
@@ -204,4 +199,4 @@ def _hits(_: Path) -> Curves:
             return found
 
         title = "a run with so many calls counted, from start to end"
-        return _curves("hits", title, "calls", HITS, commands)
+        return _curves("hits", title, "calls", HITS, commands, _SLOW["calls"])
