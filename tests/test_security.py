@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from symprobe.cli import trace_export
+from symprobe.cli import trace_listen
 from symprobe.cli.trace_listen import Listener
 from symprobe.render.openmetrics import openmetrics
 from symprobe.trace.snapshot import Snapshot
@@ -111,8 +111,8 @@ def scrape(listener: Listener) -> bytes:
 
 def test_only_so_many_clients_are_served_at_a_time(listener: Listener) -> None:
     try:
-        silent = [connected(listener) for _ in range(trace_export.MOST_CLIENTS)]
-        wait_for(lambda: serving() == trace_export.MOST_CLIENTS)
+        silent = [connected(listener) for _ in range(trace_listen.MOST_CLIENTS)]
+        wait_for(lambda: serving() == trace_listen.MOST_CLIENTS)
         one_more = connected(listener)
         assert one_more.recv(1) == b""  # turned away at once
         for each in silent:
@@ -126,7 +126,7 @@ def test_only_so_many_clients_are_served_at_a_time(listener: Listener) -> None:
 def test_a_client_that_dribbles_is_cut_off(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trace_export, "DEADLINE", 0.3)
+    monkeypatch.setattr(trace_listen, "DEADLINE", 0.3)
     try:
         slow = connected(listener)
         slow.settimeout(0.05)
