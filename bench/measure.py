@@ -165,7 +165,7 @@ def measure(
     for each in found.values():
         if shutil.which(each.command.split(maxsplit=1)[0]) is None:
             each.failed = "not installed"
-        elif warm:
+        elif warm and not QUICK:
             each.once(patience)
             each.runs.clear()
     for _ in range(rounds(turns)):
