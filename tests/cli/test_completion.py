@@ -114,7 +114,7 @@ def test_in_a_bash_that_someone_types_into(tmp_path: Path) -> None:
         "TERM": "dumb",
     }
     subprocess.run(
-        ["bash", "-c", "symprobe --install-completion bash"],
+        ["bash", "-c", "symprobe --install-completion bash; exit $?"],  # bash itself stays
         env=environment, check=True, capture_output=True,
     )  # fmt: skip
     process, terminal = pty.fork()
