@@ -54,7 +54,8 @@ def all_targets(
                 continue
         at = vaddr - start
         cost = costs[code[at : at + 2]] or _cost(code[at : at + _CODE], machine)
-        if cost is None:
+        # A symbol of no section (ABS) has no offset of its own.
+        if cost is None or group[0].offset is None:
             outside += group
             continue
         name, text, version, _, _, size, offset, kind, *_ = group[0]

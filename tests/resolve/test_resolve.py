@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason
 from symprobe.resolve import Options, resolve
 from symprobe.resolve.provider import provider_of
+from tests.elfwriter import with_data
+from tests.support.written import CODE, DYNSYM, PLAIN
 
 Fixture = Callable[[str], Path]
 
@@ -89,6 +92,18 @@ def test_targets_are_unique_by_inode_and_offset(fixture: Fixture) -> None:
     answer = resolve(Binary(str(fixture("cxx"))), "*", "main", "/main/")
     places = [(t.inode, t.offset) for t in answer.targets]
     assert len(places) == len(set(places))
+
+
+def test_a_function_of_no_section(tmp_path: Path) -> None:
+    """An absolute symbol at an address of code: all at once gives the offset that one gives."""
+    rows = bytearray(PLAIN.sections[DYNSYM - 1].data)
+    struct.pack_into("<H", rows, 24 + 6, 0xFFF1)
+    path = tmp_path / "absolute"
+    path.write_bytes(with_data(PLAIN, DYNSYM, bytes(rows)).to_bytes())
+    binary = Binary(str(path))
+    (one,) = resolve(binary, "one").targets
+    assert path.read_bytes()[one.offset :].startswith(CODE)
+    assert one.offset in {target.offset for target in resolve(binary, "*").targets}
 
 
 def test_aliases_are_one_target_with_all_names() -> None:
