@@ -87,30 +87,31 @@ def of_corpus(path: str) -> File:
     """The same of a file from anywhere, after the commands."""
     ran = run_all(path, elf=is_elf(path))
     if not is_elf(path):
-        return File(path, False, 0, False, Counter(), _faults(ran), ran)
+        return File(path, False, 0, False, Counter(), _faults(path, ran), ran)
     return _compared(path, names=_nm_accepts(path), ran=ran)
 
 
 def _compared(path: str, *, names: bool, ran: list[Ran]) -> File:
     both = sides(path)
     counts, rest = explained(path, both) if both.lines else (Counter[str](), [])
-    found = [*_faults(ran), *(f"{path}: {line}" for line in rest)]
+    found = [*_faults(path, ran), *(f"{path}: {line}" for line in rest)]
     if names and not counts:  # what differs already would differ again
         with suppress(SymprobeError):  # refused: sides() has judged that
             found += name_differences(path)
     return File(path, True, len(both.theirs), names, counts, found, ran)
 
 
-def _faults(ran: list[Ran]) -> list[str]:
-    return [f"symprobe {r.command}: {fault}" for r in ran for fault in r.faults]
+def _faults(path: str, ran: list[Ran]) -> list[str]:
+    return [f"{path}: symprobe {r.command}: {fault}" for r in ran for fault in r.faults]
 
 
 def _nm_accepts(path: str) -> bool:
     """Whether nm reads the file without a complaint; archives are left to readelf."""
     if _head(path).startswith(_ARCHIVES):
         return False
-    said = run("nm", "-a", path, errors=True) + run("nm", "-D", path, errors=True)
-    return all(": no symbols" in line for line in said.splitlines())
+    said = [run("nm", option, path, errors=True).splitlines() for option in ("-a", "-D")]
+    clean = all(line.endswith(": no symbols") for lines in said for line in lines)
+    return clean and not all(said)
 
 
 def report(found: Iterable[File]) -> int:
