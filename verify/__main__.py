@@ -106,12 +106,13 @@ def _faults(path: str, ran: list[Ran]) -> list[str]:
 
 
 def _nm_accepts(path: str) -> bool:
-    """Whether nm reads the file without a complaint; archives are left to readelf."""
+    """Whether nm reads the file without a complaint, and has names to tell; archives are left to
+    readelf."""
     if _head(path).startswith(_ARCHIVES):
         return False
     said = [run("nm", option, path, errors=True).splitlines() for option in ("-a", "-D")]
     clean = all(line.endswith(": no symbols") for lines in said for line in lines)
-    return clean and not all(said)
+    return clean and not all(said) and " (null)\n" not in run("nm", "-a", path)
 
 
 def report(found: Iterable[File]) -> int:
