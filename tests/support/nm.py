@@ -46,7 +46,7 @@ def name_differences(path: str) -> list[str]:
     """
     lines: list[str] = []
     sections = Binary(path).image.sections
-    if any(section.name.startswith((".gnu.lto_", ".llvmbc")) for section in sections) or not sections:
+    if not sections or any(s.name.startswith((".gnu.lto_", ".llvmbc")) for s in sections):
         return lines
     for table in ("dynsym", "symtab"):
         ours, theirs = own_names(path, table), demangled_names(path, table)
