@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from symprobe.errors import PatternError
-from symprobe.trace.arguments import Signatures, parse_argument, parse_result
+from symprobe.trace.arguments import Signatures, parse_argument
 from symprobe.trace.expect import parse as parse_expectation
+from symprobe.trace.valuetype import value_type
 
 LONGEST = 128
 _UNKNOWN = Signatures((None,))
@@ -26,7 +27,7 @@ def check(data: bytes) -> None:
         spec = parse_argument(text)
         assert _UNKNOWN.argument(spec).expression.isascii()
     with suppress(PatternError):
-        kind = parse_result(text)
+        kind = value_type(text) if text else None
         assert _UNKNOWN.result(kind).expression.isascii()
         if kind is not None:
             kind.decode(len(text) << 56 | 0x7F80_0001)

@@ -41,8 +41,9 @@ def _packed(data: bytes) -> bytes:
     wanted = (b"visit_one", b"_Z9visit_oneRKN6shapes5PointE")
     address = 0
     if table is not None:
-        rows = [(table.name(n), entry) for n, entry in table.entries(None)]
-        address = next((entry[4] for name, entry in rows if name in wanted), 0)
+        (columns,) = table.columns(None, table.count)
+        values = {table.name(n): value for n, value in zip(columns[0], columns[5], strict=True)}
+        address = next((values[name] for name in wanted if name in values), 0)
     packed = _HEAD.pack((image.bits == 32) | image.big_endian << 1, address)
     for number, name in enumerate(_SECTIONS):
         section = image.section(f".debug_{name}")
