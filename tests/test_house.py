@@ -16,7 +16,8 @@ PACKAGE = ROOT / "symprobe"
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 ORDER = (
-    "errors", "model", "probe", "elf", "demangle", "prefilter", "grep", "debuginfo", "binary",
+    "errors", "aside", "model", "probe", "elf", "demangle", "prefilter", "grep", "debuginfo",
+    "binary",
     "linkage", "dwarf", "hardening", "facts", "loader", "process", "target", "resolve", "trace",
     "contract", "render", "cli",
 )  # fmt: skip

@@ -215,7 +215,7 @@ class _Writer:
         self, first: Iterator[str], others: Callable[[], Iterator[str]], binary: Binary
     ) -> None:
         """Lines, and others behind them that a child process makes meanwhile."""
-        from symprobe.cli.aside import Aside
+        from symprobe.aside import Aside
 
         known = list(binary.warnings)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FILE = itemgetter(ProbeTarget._fields.index("file"))
 _CHUNK = 2048
+_PRINTABLE = bytes(range(0x20, 0x7F))
 _SLOW = "      - its first instruction is single-stepped by the kernel: a slow probe"
 
 
@@ -41,7 +42,12 @@ def _chunk_lines(targets: Sequence[ProbeTarget]) -> list[str]:
     """The lines of these targets. What may have to be escaped is looked at for all at once: that
     is seldom the case, and a name at a time would cost as much as all the rest."""
     lines = _target_lines(targets)
-    return lines if "".join(lines).isprintable() else _target_lines(map(_escaped, targets))
+    joined = "".join(lines)
+    # The first look is the quick one, the second tells of letters beyond ASCII.
+    plain = joined.isascii() and not joined.encode().translate(None, _PRINTABLE)
+    if plain or joined.isprintable():
+        return lines
+    return _target_lines(map(_escaped, targets))
 
 
 def _escaped(target: ProbeTarget) -> ProbeTarget:
@@ -51,11 +57,13 @@ def _escaped(target: ProbeTarget) -> ProbeTarget:
 
 def _target_lines(targets: Iterable[ProbeTarget]) -> list[str]:
     lines: list[str] = []
-    add, slow = lines.append, EntryCost.SINGLE_STEPPED
+    add, slow, last, middle = lines.append, EntryCost.SINGLE_STEPPED, "", ""
     for target in targets:
         _, _, _, offset, vaddr, _, texts, kind, _, _, cheap, cost, _, source, notes = target
         shown = texts[0]
-        add(f"  0x{offset:08x}  address 0x{vaddr:x}  {kind:<6} {shown}")
+        if kind is not last:
+            last, middle = kind, f"{kind:<6}"
+        add(f"  0x{offset:08x}  address 0x{vaddr:x}  {middle} {shown}")
         if len(texts) > 1 and (aliases := [t for t in dict.fromkeys(texts) if t != shown]):
             add(f"      also {', '.join(aliases)}")
         if source is not None:

@@ -1,86 +1,141 @@
 """All functions of a binary at once: 100,000 targets in the time of a listing.
 
 The same answers as targets.py, but for what a bulk answer does not need: notes on single functions,
-and cheap attach points. One plain loop, which calls nothing in the usual case: one name without
-a version at an address, and an instruction that its first bytes settle.
+and cheap attach points. The raw rows are taken by columns; what is rare (several names or a version
+at an address, an instruction that its first bytes don't settle) is put right one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import compress, repeat
+from typing import NamedTuple
 
 from symprobe.binary import Binary
 from symprobe.elf.constants import EM_PPC64
-from symprobe.model import Symbol
+from symprobe.elf.image import Image
+from symprobe.model import Kind, Symbol
 from symprobe.probe import EntryCost, ProbeTarget, Rejected
 from symprobe.resolve.code import executable_segments
+from symprobe.resolve.functions import Functions
 from symprobe.resolve.instructions import entry_cost, refused, settled_cost, unsafe
+from symprobe.resolve.match import CODE_KINDS
 from symprobe.resolve.names import clone_parent, is_cold
-from symprobe.resolve.targets import Builder, preference
+from symprobe.resolve.targets import Builder
 
 _CODE = 16
 """Bytes that hold the longest first instruction."""
 
 
 def all_targets(
-    binary: Binary, symbols: Sequence[Symbol]
-) -> tuple[list[ProbeTarget], list[Rejected]]:
-    """Targets of all these defined functions, which have all names of their places.
+    binary: Binary, version: str | None = None
+) -> tuple[list[ProbeTarget], list[Rejected], list[Symbol]]:
+    """Targets of all functions that a binary defines, what of them can't be probed, and its
+    IFUNCs, for which code is still to be found.
 
-    symbols: of the kinds that a probe can go to, IFUNCs left out.
+    version: only functions of this one (None: all).
     """
-    image = binary.image
-    segments = executable_segments(image)
-    if image.header.machine == EM_PPC64 or not segments:
-        return Builder(binary, exact_entry=True).build(symbols)  # entries apart from symbols
-    start, code = segments[0]
-    end, machine = start + len(code), image.machine
-    file, inode, identity = binary.path, image.source.inode, binary.build_id
-    returns, new, costs = not binary.is_go, tuple.__new__, _Costs(machine)
-    places: dict[int, list[Symbol]] = {}
-    for symbol in symbols:
-        places.setdefault(symbol.vaddr, []).append(symbol)
-    targets: list[ProbeTarget] = []
-    outside: list[Symbol] = []
-    rejected: list[Rejected] = []
-    for vaddr, group in places.items():
-        if not start <= vaddr < end:
-            for start, code in segments:
-                end = start + len(code)
-                if start <= vaddr < end:
-                    break
-            else:
-                outside += group
-                continue
-        at = vaddr - start
-        cost = costs[code[at : at + 2]] or _cost(code[at : at + _CODE], machine)
-        # A symbol of no section (ABS) has no offset of its own.
-        if cost is None or group[0].offset is None:
-            outside += group
-            continue
-        name, text, version, _, _, size, offset, kind, *_ = group[0]
-        names: tuple[str, ...] = (name,)
-        texts: tuple[str, ...] = (text,)
-        if len(group) > 1 or version is not None:
-            group.sort(key=preference)
-            name, kind, version = group[0].name, group[0].kind, group[0].version
-            size = max(s.size for s in group)
-            texts_of = {s.versioned_name: s.readable_name for s in group}
-            names, texts = tuple(texts_of), tuple(texts_of.values())
-        notes = _notes(name) if "." in name else ()
-        targets.append(
-            new(
-                ProbeTarget,
-                (
-                    file, inode, identity, offset, vaddr, names, texts, kind, size, version,
-                    None, cost, returns, None, notes,
-                ),
-            )
-        )  # fmt: skip
+    segments = executable_segments(binary.image)
+    if binary.image.header.machine == EM_PPC64 or not segments:  # entries apart from symbols
+        symbols = [s for s in binary.symbols(kinds=CODE_KINDS) if s.defined]
+        symbols = [s for s in symbols if version in (None, s.version)]
+        plain = [s for s in symbols if s.kind != Kind.IFUNC]
+        made, rejected = Builder(binary, exact_entry=True).build(plain)
+        return made, rejected, [s for s in symbols if s.kind == Kind.IFUNC]
+    functions = Functions(binary, version)
+    targets, outside = _targets(binary, functions, _Code(binary.image, segments))
+    rejected = []
     if outside:
-        made, rejected = Builder(binary, exact_entry=True).build(outside)
+        made, rejected = Builder(binary, exact_entry=True).build(functions.symbols(outside))
         targets += made
-    return targets, rejected
+    return targets, rejected, functions.symbols(functions.ifuncs)
+
+
+def _targets(
+    binary: Binary, functions: Functions, code: _Code
+) -> tuple[list[ProbeTarget], list[int]]:
+    """The targets, and the numbers of the rows that take a closer look."""
+    keys, several, numbers = functions.keys, functions.several, list(functions.places.values())
+    places, costs = code.look(functions.places)
+    own = [keys[i] for i in numbers]
+    names: list[tuple[str, ...]] = list(zip([key[0] for key in own], strict=True))
+    texts: list[tuple[str, ...]] = list(zip([functions.texts[i] for i in numbers], strict=True))
+    notes = [_notes(key[0]) if "." in key[0] else () for key in own]
+    sizes, versions = [key[3] for key in own], [key[1] for key in own]
+    for at, number in enumerate(numbers):
+        if number in several or versions[at] is not None:
+            rows, names[at], texts[at] = functions.aliases(several.get(number, (number,)))
+            name, versions[at], *_ = keys[rows[0]]
+            sizes[at], notes[at] = max([keys[i][3] for i in rows]), _notes(name)
+    columns = (
+        repeat(binary.path), repeat(binary.image.source.inode), repeat(binary.build_id),
+        places, functions.places, names, texts, repeat(Kind.FUNC), sizes, versions,
+        repeat(None), costs, repeat(not binary.is_go), repeat(None),
+        notes,
+    )  # fmt: skip
+    targets = list(map(tuple.__new__, repeat(ProbeTarget), zip(*columns, strict=False)))
+    outside: list[int] = []
+    if None in costs:
+        for number, cost in zip(numbers, costs, strict=True):
+            if cost is None:
+                outside += several.get(number, (number,))
+        targets = list(compress(targets, costs))
+    return targets, outside
+
+
+class _Stretch(NamedTuple):
+    """Addresses [low, high) of one segment that are as far from their places in the file.
+
+    start, code: of the segment.
+    """
+
+    low: int
+    high: int
+    shift: int
+    start: int
+    code: bytes
+
+
+class _Code:
+    """Executable code, and where it stands in the file."""
+
+    def __init__(self, image: Image, segments: list[tuple[int, bytes]]) -> None:
+        self._map, self._segments, self._machine = image.load_map, segments, image.machine
+
+    def look(self, vaddrs: Iterable[int]) -> tuple[list[int], list[EntryCost | None]]:
+        """File offsets of addresses, and the costs of the instructions there; None for a cost
+        where no probe can go."""
+        machine, costs = self._machine, _Costs(self._machine)
+        offsets: list[int] = []
+        found: list[EntryCost | None] = []
+        add, add_cost = offsets.append, found.append
+        low = high = start = shift = 0
+        code = b""
+        for vaddr in vaddrs:
+            if not low <= vaddr < high:
+                stretch = self._stretch(vaddr)
+                if stretch is None:
+                    add(0)
+                    add_cost(None)
+                    continue
+                low, high, shift, start, code = stretch
+            at = vaddr - start
+            add(vaddr + shift)
+            add_cost(costs[code[at : at + 2]] or _cost(code[at : at + _CODE], machine))
+        return offsets, found
+
+    def _stretch(self, vaddr: int) -> _Stretch | None:
+        """The stretch that holds an address."""
+        starts, ends, shifts = self._map
+        for start, code in self._segments:
+            end = start + len(code)
+            if start <= vaddr < end:
+                place = bisect_right(starts, vaddr) - 1
+                return _Stretch(
+                    max(start, starts[place]), min(end, ends[place]), shifts[place], start, code
+                )
+        return None
 
 
 class _Costs(dict[bytes, "EntryCost | None"]):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from symprobe.demangle import demangle_many
-from symprobe.dwarf import DebugInfo, FunctionInfo, debug_info
 from symprobe.elf.image import Image
 from symprobe.elf.source import FileSource
 from symprobe.errors import SymprobeError
 from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution, SourceInfo
+
+if TYPE_CHECKING:
+    from symprobe.dwarf import DebugInfo, FunctionInfo
 
 _MOST = 32
 """Targets of one answer that are looked up: DWARF is for reading about functions, not for lists."""
@@ -25,6 +28,8 @@ def with_source(resolution: Resolution, file: FilePath, roots: tuple[str, ...]) 
     """
     if len(resolution.targets) > _MOST:
         return resolution
+    from symprobe.dwarf import debug_info
+
     files: dict[FilePath, DebugInfo | None] = {}
     with ExitStack() as opened:
 

@@ -7,6 +7,7 @@ starting takes.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from symprobe.binary import Binary
@@ -15,11 +16,14 @@ from symprobe.model import Kind, Symbol
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
 from symprobe.resolve.match import Match, match
 from symprobe.resolve.names import is_cold
-from symprobe.resolve.spec import PLT, Spec, SpecKind, parse
+from symprobe.resolve.spec import ALL_VERSIONS, PLT, Spec, SpecKind, parse
 from symprobe.resolve.targets import Builder
 
 if TYPE_CHECKING:
     from symprobe.resolve.provider import Provider
+
+_INODE = itemgetter(ProbeTarget._fields.index("inode"))
+_OFFSET = itemgetter(ProbeTarget._fields.index("offset"))
 
 
 class Options(NamedTuple):
@@ -79,7 +83,8 @@ class Resolver:
 
     def _add_all(self, targets: list[ProbeTarget]) -> None:
         if not self._targets:  # all the functions of a binary, say, of which none is there twice
-            self._targets.update(((target.inode, target.offset), target) for target in targets)
+            keys = zip(map(_INODE, targets), map(_OFFSET, targets), strict=True)
+            self._targets.update(zip(keys, targets, strict=True))
             if len(self._targets) == len(targets):
                 return
             self._targets.clear()
@@ -105,10 +110,22 @@ class Resolver:
             return _split([self._builder.at_address(spec.vaddr, spec.text)])
         if spec.version == PLT:
             return self._plt(spec)
+        if spec.kind is SpecKind.GLOB and spec.name == "*" and not spec.delta:
+            return self._all(spec)
         found = match(self._binary, spec)
         if not found.symbols:
             return [], [self._nothing(spec, found)]
         return self._matched(spec, found)
+
+    def _all(self, spec: Spec) -> tuple[list[ProbeTarget], list[Rejected]]:
+        from symprobe.resolve.bulk import all_targets
+
+        version = None if spec.version == ALL_VERSIONS else spec.version
+        targets, rejected, ifuncs = all_targets(self._binary, version)
+        self._add_ifuncs(ifuncs, [], targets, rejected)
+        if not targets and not rejected:
+            rejected.append(self._nothing(spec, Match((), pattern=True)))
+        return targets, rejected
 
     def _matched(self, spec: Spec, found: Match) -> tuple[list[ProbeTarget], list[Rejected]]:
         # Patterns have only found what is defined.
@@ -124,19 +141,23 @@ class Resolver:
             notes.append(f"{spec.name} itself is not there, only clones of it")
         ifuncs = [] if spec.delta else [s for s in defined if s.kind == Kind.IFUNC]
         plain = [s for s in defined if s.kind != Kind.IFUNC] if ifuncs else defined
-        if found.pattern and spec.name == "*" and not spec.delta:
-            from symprobe.resolve.bulk import all_targets
-
-            targets, rejected = all_targets(self._binary, plain)
-        else:
-            targets, rejected = self._builder.build(plain, delta=spec.delta, notes=notes)
+        targets, rejected = self._builder.build(plain, delta=spec.delta, notes=notes)
         if not found.pattern:
             targets = self._explained(targets, plain, found.clones)
+        self._add_ifuncs(ifuncs, notes, targets, rejected)
+        return targets, rejected
+
+    def _add_ifuncs(
+        self,
+        ifuncs: Sequence[Symbol],
+        notes: list[str],
+        targets: list[ProbeTarget],
+        rejected: list[Rejected],
+    ) -> None:
         for place in _by_place(ifuncs):
             made, refused = self._ifunc(place, notes)
             targets += made
             rejected += refused
-        return targets, rejected
 
     @staticmethod
     def _explained(

@@ -229,12 +229,14 @@ class Builder:
 
 
 def preference(symbol: Symbol) -> tuple[bool, bool, bool, int, int, str]:
-    """The name to show first: global before local, default version first, without underscores."""
-    return (
-        symbol.kind not in CODE_KINDS,
-        symbol.bind == "local",
-        symbol.version is not None and not symbol.default_version,
-        len(symbol.name) - len(symbol.name.lstrip("_")),
-        len(symbol.name),
-        symbol.name,
-    )
+    """The name to show first: of code, then as `name_preference`."""
+    local, versioned = symbol.bind == "local", symbol.version is not None
+    other_version = versioned and not symbol.default_version
+    return symbol.kind not in CODE_KINDS, *name_preference(symbol.name, local, other_version)
+
+
+def name_preference(
+    name: str, local: bool, other_version: bool
+) -> tuple[bool, bool, int, int, str]:
+    """Global before local, default version first, without underscores."""
+    return local, other_version, len(name) - len(name.lstrip("_")), len(name), name

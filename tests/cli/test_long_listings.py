@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from symprobe.binary import open_binaries
-from symprobe.cli.aside import Aside
+from symprobe.aside import Aside
 from symprobe.model import FilePath
 from symprobe.render.ls import symbol_lines
 from tests.support.run import symprobe

@@ -1,0 +1,123 @@
+"""All functions that a binary defines, as raw rows of its symbol tables: no Symbol is built for
+what one line of text will tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symprobe.aside import Aside
+from symprobe.binary import Binary
+from symprobe.demangle import demangle_many
+from symprobe.elf.constants import EM_ARM, EM_MIPS
+from symprobe.elf.gather import Key, Rows, gather
+from symprobe.elf.rows import BINDS, KINDS, Builder, types_of
+from symprobe.elf.symbols import SymbolTable
+from symprobe.model import Bind, Kind, Symbol
+from symprobe.resolve.match import CODE_KINDS
+from symprobe.resolve.targets import name_preference
+
+_MANY = 10_000
+"""Functions of the first table, above which a child process demangles their names."""
+_TYPES = types_of(CODE_KINDS)
+_IFUNC, _LOCAL = KINDS.index(Kind.IFUNC), BINDS.index(Bind.LOCAL)
+
+
+class Functions:
+    """keys, texts: raw rows and their demangled names, parallel.  places: the number of the first
+    row at each address, IFUNCs left out.  several: all the rows at an address that has more than
+    one, by the number of the first.  ifuncs: numbers of rows.
+
+    version: only functions of this one (None: all).
+    """
+
+    def __init__(self, binary: Binary, version: str | None) -> None:
+        # A bit of an address on these machines is the mode of the processor.
+        mask = ~1 if binary.image.header.machine in (EM_ARM, EM_MIPS) else ~0
+        rows, self.texts = _gathered(binary, mask)
+        self.keys, self._rests = list(rows), list(rows.values())
+        self._builder = Builder(binary.image)
+        keys = self.keys
+        wanted = [i for i, key in enumerate(keys) if key[5]]
+        if version is not None:
+            wanted = [i for i in wanted if keys[i][1] == version]
+        self.ifuncs = [i for i in wanted if keys[i][4] & 15 == _IFUNC]
+        if self.ifuncs:
+            wanted = [i for i in wanted if keys[i][4] & 15 != _IFUNC]
+        values = [keys[i][2] & mask for i in wanted]
+        self.places: dict[int, int] = {}
+        self.several: dict[int, list[int]] = {}
+        for i, first in zip(wanted, map(self.places.setdefault, values, wanted), strict=True):
+            if i != first:
+                self.several.setdefault(first, [first]).append(i)
+
+    def aliases(self, numbers: Sequence[int]) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
+        """Rows at one address in the order in which they are told, their different names with
+        versions, the same demangled."""
+        ordered = sorted(numbers, key=self._preference) if len(numbers) > 1 else [*numbers]
+        names: dict[str, str] = {}
+        for i in ordered:
+            name, version, *_ = self.keys[i]
+            suffix = ""
+            if version is not None:
+                suffix = f"{'@@' if self._rests[i][1] else '@'}{version}"
+            names[name + suffix] = self.texts[i] + suffix
+        return ordered, tuple(names), tuple(names.values())
+
+    def _preference(self, number: int) -> tuple[bool, bool, int, int, str]:
+        name, version, _, _, info, _ = self.keys[number]
+        other_version = version is not None and not self._rests[number][1]
+        return name_preference(name, info >> 4 == _LOCAL, other_version)
+
+    def symbols(self, numbers: Iterable[int]) -> list[Symbol]:
+        """These rows as Symbols."""
+        keys, rests, texts = self.keys, self._rests, self.texts
+        rows = [(keys[i], rests[i], texts[i]) for i in numbers]
+        return self._builder.build(*zip(*rows, strict=True)) if rows else []
+
+
+_Whole = tuple[SymbolTable, None]
+
+
+def _gathered(binary: Binary, mask: int) -> tuple[Rows, list[str]]:
+    """The rows of all tables, merged, and their demangled names."""
+    own: list[_Whole] = [
+        (table, None) for table in (binary.dynsym, binary.symtab) if table is not None
+    ]
+    if not own or own[0][0].count < _MANY:
+        rows = gather(own[:1], _TYPES)
+        _add(rows, own[1:], binary, mask)
+        return rows, demangle_many(_names(rows))
+    # Forked while there is little to copy; both read the first table, which costs less than to
+    # send its names.
+    with Aside(lambda: ["\0".join(demangle_many(_names(gather(own[:1], _TYPES))))]) as aside:
+        rows = gather(own[:1], _TYPES)
+        first = len(rows)
+        _add(rows, own[1:], binary, mask)
+        names = _names(rows)
+        others = demangle_many(names[first:])
+        text = aside.text()
+    texts = text[:-1].split("\0") if text is not None else demangle_many(names[:first])
+    return rows, texts + others
+
+
+def _names(rows: Rows) -> list[str]:
+    return [key[0] for key in rows]
+
+
+def _add(rows: Rows, own: list[_Whole], binary: Binary, mask: int) -> None:
+    """Also the rows of the other own tables, and those of debug files that say something new."""
+    gather(own, _TYPES, known=rows)
+    if not binary.debug_tables:
+        return
+    places = {_place(key, mask) for key in rows}
+    for table in binary.debug_tables:
+        for key, rest in gather([(table, None)], _TYPES).items():
+            if key[5] and (place := _place(key, mask)) not in places:
+                places.add(place)
+                rows[key] = rest
+
+
+def _place(key: Key, mask: int) -> tuple[str, str | None, int, int]:
+    """What a row of a debug file has in common with one of the file itself."""
+    name, version, value, _, info, _ = key
+    return name, version, value & mask, info & 15
