@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from symprobe.binary import open_binaries
 from symprobe.aside import Aside
+from symprobe.binary import open_binaries
 from symprobe.model import FilePath
 from symprobe.render.ls import symbol_lines
 from tests.support.run import symprobe
