@@ -24,10 +24,10 @@ _WITHOUT_AIM = float("inf")
 def comparisons() -> Iterator[Comparison]:
     """Single programs, from few libraries to more than a hundred; a thousand programs at once."""
     with tempfile.TemporaryDirectory() as directory:
-        for name in ("chromium", "node", "gdb"):
+        for name in ("/usr/lib/chromium/chromium", "node", "gdb"):
             path = shutil.which(name)
             if path is not None:
-                yield _one(name, os.path.realpath(path))
+                yield _one(os.path.basename(name), os.path.realpath(path))
         many = _needing_a_hundred(Path(directory))
         if many is not None:
             yield _one("a program that needs them", many)

@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from typing import NamedTuple
 
-from symprobe.cli import run
+from symprobe.cli.app import run
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("ls", "--usdt"),

@@ -70,13 +70,16 @@ class Index:
             return self.rebuild()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
+        # Before: connecting opens the file, whose place another run may give to a new one.
         self._inode = _inode(self._path)
+        connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None)
         try:
+            connection.execute("BEGIN")  # one state, though another run may be making the index
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
             schema = {statement for (statement,) in rows}
+            connection.execute("COMMIT")
             if application != _APPLICATION and schema:
                 raise FileError(
                     "is a database of another program",

@@ -178,7 +178,7 @@ def test_a_corrupt_index_met_by_several_runs_at_once(tree: Path) -> None:
     said = ""
     for run in runs:
         out, err = run.communicate(timeout=120)
-        assert (run.returncode, len(out.splitlines())) == (0, 3)
+        assert (run.returncode, len(out.splitlines())) == (0, 3), err
         said += err
     assert said == f"symprobe: {index}: corrupt: kept as {index}.corrupt, rebuilt\n"
     assert Path(f"{index}.corrupt").read_bytes() == garbage
