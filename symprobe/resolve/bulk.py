@@ -71,8 +71,7 @@ def _targets(
     columns = (
         repeat(binary.path), repeat(binary.image.source.inode), repeat(binary.build_id),
         places, functions.places, names, texts, repeat(Kind.FUNC), sizes, versions,
-        repeat(None), costs, repeat(not binary.is_go), repeat(None),
-        notes,
+        repeat(None), costs, repeat(not binary.is_go), repeat(None), notes,
     )  # fmt: skip
     targets = list(map(tuple.__new__, repeat(ProbeTarget), zip(*columns, strict=False)))
     outside: list[int] = []

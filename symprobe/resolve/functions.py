@@ -20,6 +20,7 @@ _MANY = 10_000
 """Functions of the first table, above which a child process demangles their names."""
 _TYPES = types_of(CODE_KINDS)
 _IFUNC, _LOCAL = KINDS.index(Kind.IFUNC), BINDS.index(Bind.LOCAL)
+_Whole = tuple[SymbolTable, None]
 
 
 class Functions:
@@ -31,12 +32,37 @@ class Functions:
     """
 
     def __init__(self, binary: Binary, version: str | None) -> None:
-        # A bit of an address on these machines is the mode of the processor.
-        mask = ~1 if binary.image.header.machine in (EM_ARM, EM_MIPS) else ~0
-        rows, self.texts = _gathered(binary, mask)
-        self.keys, self._rests = list(rows), list(rows.values())
         self._builder = Builder(binary.image)
-        keys = self.keys
+        # A bit of an address on these machines is the mode of the processor.
+        self._mask = ~1 if binary.image.header.machine in (EM_ARM, EM_MIPS) else ~0
+        own: list[_Whole] = [
+            (table, None) for table in (binary.dynsym, binary.symtab) if table is not None
+        ]
+        if not own or own[0][0].count < _MANY:
+            self._read(binary, own, version)
+            self.texts = demangle_many(_names(self.keys))
+            return
+        # Forked while there is little to copy; both read the first table, which costs less than
+        # to send its names.
+        with Aside(lambda: ["\0".join(demangle_many(_names(gather(own[:1], _TYPES))))]) as aside:
+            first = self._read(binary, own, version)
+            names = _names(self.keys)
+            others = demangle_many(names[first:])
+            text = aside.text() if first else None
+        texts = text[:-1].split("\0") if text is not None else demangle_many(names[:first])
+        self.texts = texts + others
+
+    def _read(self, binary: Binary, own: list[_Whole], version: str | None) -> int:
+        """All rows, by places; gives how many are from the first table."""
+        rows = gather(own[:1], _TYPES)
+        first = len(rows)
+        _add(rows, own[1:], binary, self._mask)
+        self.keys, self._rests = list(rows), list(rows.values())
+        self._group(version)
+        return first
+
+    def _group(self, version: str | None) -> None:
+        keys, mask = self.keys, self._mask
         wanted = [i for i, key in enumerate(keys) if key[5]]
         if version is not None:
             wanted = [i for i in wanted if keys[i][1] == version]
@@ -75,32 +101,7 @@ class Functions:
         return self._builder.build(*zip(*rows, strict=True)) if rows else []
 
 
-_Whole = tuple[SymbolTable, None]
-
-
-def _gathered(binary: Binary, mask: int) -> tuple[Rows, list[str]]:
-    """The rows of all tables, merged, and their demangled names."""
-    own: list[_Whole] = [
-        (table, None) for table in (binary.dynsym, binary.symtab) if table is not None
-    ]
-    if not own or own[0][0].count < _MANY:
-        rows = gather(own[:1], _TYPES)
-        _add(rows, own[1:], binary, mask)
-        return rows, demangle_many(_names(rows))
-    # Forked while there is little to copy; both read the first table, which costs less than to
-    # send its names.
-    with Aside(lambda: ["\0".join(demangle_many(_names(gather(own[:1], _TYPES))))]) as aside:
-        rows = gather(own[:1], _TYPES)
-        first = len(rows)
-        _add(rows, own[1:], binary, mask)
-        names = _names(rows)
-        others = demangle_many(names[first:])
-        text = aside.text()
-    texts = text[:-1].split("\0") if text is not None else demangle_many(names[:first])
-    return rows, texts + others
-
-
-def _names(rows: Rows) -> list[str]:
+def _names(rows: Iterable[Key]) -> list[str]:
     return [key[0] for key in rows]
 
 

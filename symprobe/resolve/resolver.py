@@ -22,7 +22,6 @@ from symprobe.resolve.targets import Builder
 if TYPE_CHECKING:
     from symprobe.resolve.provider import Provider
 
-_INODE = itemgetter(ProbeTarget._fields.index("inode"))
 _OFFSET = itemgetter(ProbeTarget._fields.index("offset"))
 
 
@@ -66,7 +65,7 @@ class Resolver:
         self._binary = binary
         self._options = options
         self._builder = Builder(binary, exact_entry=options.exact_entry)
-        self._targets: dict[tuple[tuple[int, int], int], ProbeTarget] = {}
+        self._targets: list[ProbeTarget] = []
         self._rejected: dict[Rejected, None] = {}
 
     def resolve(self, specs: Sequence[Spec]) -> Resolution:
@@ -76,34 +75,10 @@ class Resolver:
             targets, rejected = self._one(spec)
             if not targets:
                 unmatched.append(spec.text)
-            self._add_all(targets)
+            self._targets += targets
             self._rejected.update(dict.fromkeys(rejected))
         told = _without_twins(self._rejected)
-        return Resolution(tuple(self._targets.values()), told, tuple(unmatched))
-
-    def _add_all(self, targets: list[ProbeTarget]) -> None:
-        if not self._targets:  # all the functions of a binary, say, of which none is there twice
-            keys = zip(map(_INODE, targets), map(_OFFSET, targets), strict=True)
-            self._targets.update(zip(keys, targets, strict=True))
-            if len(self._targets) == len(targets):
-                return
-            self._targets.clear()
-        for target in targets:
-            self._add(target)
-
-    def _add(self, target: ProbeTarget) -> None:
-        key = (target.inode, target.offset)
-        known = self._targets.get(key)
-        if known is None:
-            self._targets[key] = target
-            return
-        names = dict(
-            zip(known.names + target.names, known.demangled + target.demangled, strict=True)
-        )
-        notes = tuple(dict.fromkeys(known.notes + target.notes))
-        self._targets[key] = known._replace(
-            names=tuple(names), demangled=tuple(names.values()), notes=notes
-        )
+        return Resolution(tuple(_merged(self._targets)), told, tuple(unmatched))
 
     def _one(self, spec: Spec) -> tuple[list[ProbeTarget], list[Rejected]]:
         if spec.kind is SpecKind.ADDRESS and spec.vaddr is not None:
@@ -300,6 +275,25 @@ def _split(
         [m for m in made if isinstance(m, ProbeTarget)],
         [m for m in made if isinstance(m, Rejected)],
     )
+
+
+def _merged(targets: Sequence[ProbeTarget]) -> Iterable[ProbeTarget]:
+    """Targets unique by inode and offset, each with all the names that it was found under."""
+    if len(set(map(_OFFSET, targets))) == len(targets):  # all functions of a binary, say
+        return targets
+    places: dict[tuple[tuple[int, int], int], ProbeTarget] = {}
+    for target in targets:
+        known = places.setdefault((target.inode, target.offset), target)
+        if known is target:
+            continue
+        names = dict(
+            zip(known.names + target.names, known.demangled + target.demangled, strict=True)
+        )
+        notes = tuple(dict.fromkeys(known.notes + target.notes))
+        places[target.inode, target.offset] = known._replace(
+            names=tuple(names), demangled=tuple(names.values()), notes=notes
+        )
+    return places.values()
 
 
 def _without_twins(rejected: Iterable[Rejected]) -> tuple[Rejected, ...]:
