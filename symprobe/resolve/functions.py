@@ -20,7 +20,6 @@ _MANY = 10_000
 """Functions of the first table, above which a child process demangles their names."""
 _TYPES = types_of(CODE_KINDS)
 _IFUNC, _LOCAL = KINDS.index(Kind.IFUNC), BINDS.index(Bind.LOCAL)
-_Whole = tuple[SymbolTable, None]
 
 
 class Functions:
@@ -35,28 +34,31 @@ class Functions:
         self._builder = Builder(binary.image)
         # A bit of an address on these machines is the mode of the processor.
         self._mask = ~1 if binary.image.header.machine in (EM_ARM, EM_MIPS) else ~0
-        own: list[_Whole] = [
-            (table, None) for table in (binary.dynsym, binary.symtab) if table is not None
-        ]
-        if not own or own[0][0].count < _MANY:
-            self._read(binary, own, version)
+        table = binary.dynsym or binary.symtab
+        if table is None or table.count < _MANY:
+            self._read(binary, table, version)
             self.texts = demangle_many(_names(self.keys))
             return
         # Forked while there is little to copy; both read the first table, which costs less than
         # to send its names.
-        with Aside(lambda: ["\0".join(demangle_many(_names(gather(own[:1], _TYPES))))]) as aside:
-            first = self._read(binary, own, version)
+        whole = [(table, None)]
+        with Aside(lambda: ["\0".join(demangle_many(_names(gather(whole, _TYPES))))]) as aside:
+            first = self._read(binary, table, version)
             names = _names(self.keys)
             others = demangle_many(names[first:])
             text = aside.text() if first else None
-        texts = text[:-1].split("\0") if text is not None else demangle_many(names[:first])
-        self.texts = texts + others
+        if text is None:
+            self.texts = demangle_many(names[:first])
+        else:
+            self.texts = text.split("\0")
+            self.texts[-1] = self.texts[-1].removesuffix("\n")
+        self.texts += others
 
-    def _read(self, binary: Binary, own: list[_Whole], version: str | None) -> int:
-        """All rows, by places; gives how many are from the first table."""
-        rows = gather(own[:1], _TYPES)
+    def _read(self, binary: Binary, table: SymbolTable | None, version: str | None) -> int:
+        """The rows of all tables, by places; gives how many are from this one, the first."""
+        rows = gather([(table, None)], _TYPES) if table is not None else {}
         first = len(rows)
-        _add(rows, own[1:], binary, self._mask)
+        _add_others(rows, binary, table, self._mask)
         self.keys, self._rests = list(rows), list(rows.values())
         self._group(version)
         return first
@@ -105,9 +107,10 @@ def _names(rows: Iterable[Key]) -> list[str]:
     return [key[0] for key in rows]
 
 
-def _add(rows: Rows, own: list[_Whole], binary: Binary, mask: int) -> None:
-    """Also the rows of the other own tables, and those of debug files that say something new."""
-    gather(own, _TYPES, known=rows)
+def _add_others(rows: Rows, binary: Binary, first: SymbolTable | None, mask: int) -> None:
+    """Also the rows of the other table, and those of debug files that say something new."""
+    if binary.symtab is not None and binary.symtab is not first:
+        gather([(binary.symtab, None)], _TYPES, known=rows)
     if not binary.debug_tables:
         return
     places = {_place(key, mask) for key in rows}
