@@ -13,7 +13,7 @@ from itertools import compress, repeat
 from typing import NamedTuple
 
 from symprobe.binary import Binary
-from symprobe.elf.constants import EM_PPC64
+from symprobe.elf.constants import EM_PPC64, ET_REL
 from symprobe.elf.image import Image
 from symprobe.model import Kind, Symbol
 from symprobe.probe import EntryCost, ProbeTarget, Rejected
@@ -36,15 +36,15 @@ def all_targets(
 
     version: only functions of this one (None: all).
     """
-    segments = executable_segments(binary.image)
-    if binary.image.header.machine == EM_PPC64 or not segments:  # entries apart from symbols
+    header = binary.image.header
+    if header.machine == EM_PPC64 or header.type == ET_REL:  # a value is no address of code
         symbols = [s for s in binary.symbols(kinds=CODE_KINDS) if s.defined]
         symbols = [s for s in symbols if version in (None, s.version)]
         plain = [s for s in symbols if s.kind != Kind.IFUNC]
         made, rejected = Builder(binary, exact_entry=True).build(plain)
         return made, rejected, [s for s in symbols if s.kind == Kind.IFUNC]
     functions = Functions(binary, version)
-    targets, outside = _targets(binary, functions, _Code(binary.image, segments))
+    targets, outside = _targets(binary, functions) if functions.places else ([], [])
     rejected = []
     if outside:
         made, rejected = Builder(binary, exact_entry=True).build(functions.symbols(outside))
@@ -52,12 +52,10 @@ def all_targets(
     return targets, rejected, functions.symbols(functions.ifuncs)
 
 
-def _targets(
-    binary: Binary, functions: Functions, code: _Code
-) -> tuple[list[ProbeTarget], list[int]]:
+def _targets(binary: Binary, functions: Functions) -> tuple[list[ProbeTarget], list[int]]:
     """The targets, and the numbers of the rows that take a closer look."""
     keys, several, numbers = functions.keys, functions.several, list(functions.places.values())
-    places, costs = code.look(functions.places)
+    places, costs = _Code(binary.image).look(functions.places)
     own = [keys[i] for i in numbers]
     names: list[tuple[str, ...]] = list(zip([key[0] for key in own], strict=True))
     texts: list[tuple[str, ...]] = list(zip([functions.texts[i] for i in numbers], strict=True))
@@ -99,8 +97,9 @@ class _Stretch(NamedTuple):
 class _Code:
     """Executable code, and where it stands in the file."""
 
-    def __init__(self, image: Image, segments: list[tuple[int, bytes]]) -> None:
-        self._map, self._segments, self._machine = image.load_map, segments, image.machine
+    def __init__(self, image: Image) -> None:
+        self._map, self._machine = image.load_map, image.machine
+        self._segments = executable_segments(image)
 
     def look(self, vaddrs: Iterable[int]) -> tuple[list[int], list[EntryCost | None]]:
         """File offsets of addresses, and the costs of the instructions there; None for a cost

@@ -31,7 +31,7 @@ class Functions:
     """
 
     def __init__(self, binary: Binary, version: str | None) -> None:
-        self._builder = Builder(binary.image)
+        self._image = binary.image
         # A bit of an address on these machines is the mode of the processor.
         self._mask = ~1 if binary.image.header.machine in (EM_ARM, EM_MIPS) else ~0
         table = binary.dynsym or binary.symtab
@@ -100,7 +100,7 @@ class Functions:
         """These rows as Symbols."""
         keys, rests, texts = self.keys, self._rests, self.texts
         rows = [(keys[i], rests[i], texts[i]) for i in numbers]
-        return self._builder.build(*zip(*rows, strict=True)) if rows else []
+        return Builder(self._image).build(*zip(*rows, strict=True)) if rows else []
 
 
 def _names(rows: Iterable[Key]) -> list[str]:
