@@ -1,0 +1,61 @@
+"""`resolve FILE '*'` of so many functions that a child process demangles their names."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from symprobe.aside import Aside
+from symprobe.binary import Binary
+from symprobe.probe import Resolution
+from symprobe.resolve.resolver import resolve
+
+COUNT = 10_500
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """C++ functions, each with an alias; some are local, so that only `.symtab` has them."""
+    folder = tmp_path_factory.mktemp("all")
+    lines = []
+    for i in range(COUNT):
+        for name in (f"_Z4fullILi{i}EEvv", f"_Z5aliasILi{i}EEvv"):
+            scope = ".local" if i % 10 == 0 else ".globl"
+            lines += [f"{scope} {name}", f".type {name}, @function", f"{name}:"]
+        lines.append("ret")
+    (folder / "all.s").write_text("\n".join([*lines, '.section .note.GNU-stack,""', ""]))
+    subprocess.run(
+        ["gcc", "-shared", "-nostdlib", "-o", "liball.so", "all.s"], cwd=folder, check=True
+    )
+    return folder / "liball.so"
+
+
+def _names(answer: Resolution) -> set[tuple[int, str]]:
+    return {(target.vaddr, name) for target in answer.targets for name in target.demangled}
+
+
+def test_every_function_has_its_place_and_its_names(library: Path) -> None:
+    listed = subprocess.run(["nm", "-C", library], capture_output=True, text=True, check=True)
+    rows = [line.split(" ", 2) for line in listed.stdout.splitlines()]
+    wanted = {(int(address, 16), name) for address, kind, name in rows if kind in "tT"}
+    assert len(wanted) == 2 * COUNT
+    assert _names(resolve(Binary(str(library)), "*")) == wanted
+
+
+def test_without_a_child_the_answer_is_the_same(library: Path) -> None:
+    answer = resolve(Binary(str(library)), "*")
+    binary = Binary(str(library))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        with Aside(list) as aside:
+            assert aside.text() is None
+        assert resolve(binary, "*") == answer
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
