@@ -39,12 +39,10 @@ def source(
     if where.at_return:
         defines.append(("WHERE_RETURN", where.at_return))
     whole = "only_entries.c" if probes is Probes.ENTRIES else "entries_and_returns.c"
-    # What reads arguments takes as long to compile as all the rest.
-    looks = where != Where() or not isinstance(mode, OnlyCalls)
     parts = (
         members.part(who),
         counter.part(),
-        BpfPart(("arguments.c",) if looks else (), tuple(defines), where.functions),
+        BpfPart(("arguments.c",), tuple(defines), where.functions),
         mode.part(setting),
         BpfPart((whole,), ()),
     )
