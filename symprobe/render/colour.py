@@ -30,13 +30,13 @@ _PATTERNS = tuple((re.compile(pattern), colour) for pattern, colour in _RULES)
 
 
 def painted(lines: Iterable[str]) -> Iterator[str]:
-    """The lines with colours; a document for machines as it is."""
+    """The lines with colours; a document for machines as it is. A text may hold many lines."""
     lines = iter(lines)
     first = list(islice(lines, 1))
     whole = chain(first, lines)
     if first and first[0].startswith(_FOR_MACHINES):
         return whole
-    return map(_painted, whole)
+    return (_painted(line) for text in whole for line in text.split("\n"))
 
 
 def _painted(line: str) -> str:

@@ -95,3 +95,11 @@ def test_names_can_not_paint(fixture: Fixture) -> None:
     ran = symprobe("ls", fixture("liboddnames.so"), "--color", "always")
     assert set(re.findall(r"\x1b[^m]*m?", ran.out)) <= {"\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[0m"}
     assert symprobe("ls", "libc.so.6", "--color", "sometimes").code == 2
+
+
+def test_every_row_of_a_long_listing() -> None:
+    """It is written many rows at a time."""
+    plain = symprobe("ls", "libc.so.6", "--table", "dynsym").lines
+    shown = symprobe("ls", "libc.so.6", "--table", "dynsym", "--color", "always").lines
+    assert [re.sub("\x1b\\[[0-9;]*m", "", line) for line in shown] == plain
+    assert all("\x1b" in line for line in shown if line)
