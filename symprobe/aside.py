@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 
@@ -52,3 +52,46 @@ class Aside:
                 os.waitpid(self._child, 0)
         if self._file >= 0:
             os.close(self._file)
+
+
+class Feed:
+    """Texts that a child process made in the `with` block gets as they become known.
+
+    The child is better forked before there are texts: of what both have in memory, each page that
+    one of them writes to is copied, and Python writes to whatever it looks at.
+    """
+
+    def __enter__(self) -> "Feed":
+        self._file = os.memfd_create("symprobe")
+        try:
+            self._reader, self._writer = os.pipe()
+        except OSError:
+            os.close(self._file)
+            raise
+        return self
+
+    def give(self, text: str) -> None:
+        """One text more."""
+        data = text.encode("utf-8", "surrogateescape")
+        with open(self._file, "ab", closefd=False) as file:
+            file.write(data)
+        os.write(self._writer, len(data).to_bytes(8, "little"))
+
+    def end(self) -> None:
+        """That was the last one."""
+        if self._writer >= 0:
+            os.close(self._writer)
+            self._writer = -1
+
+    def __iter__(self) -> Iterator[str]:
+        """In the child: the texts, to the last one."""
+        self.end()  # its own copy
+        at = 0
+        while size := int.from_bytes(os.read(self._reader, 8), "little"):
+            yield os.pread(self._file, size, at).decode("utf-8", "surrogateescape")
+            at += size
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+        os.close(self._reader)
+        os.close(self._file)

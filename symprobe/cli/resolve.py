@@ -14,8 +14,14 @@ from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.probe import Resolution
-from symprobe.render.resolve import rejected_line, resolution_lines, resolution_value
+from symprobe.render.resolve import (
+    column_lines,
+    rejected_line,
+    resolution_lines,
+    resolution_value,
+)
 from symprobe.resolve import Options, resolve
+from symprobe.resolve.resolver import all_functions
 
 if TYPE_CHECKING:
     from symprobe.resolve.emit import Emission
@@ -61,6 +67,8 @@ def resolve_command(
     found = find(target)
     roots = (*(debug_root or ()), *DEFAULT_DEBUG_ROOTS)
     binary = Binary(found.file, debug_roots=roots)
+    if symbols == ["*"] and tool is None and not as_json and _listed(binary, found):
+        return 0
     options = Options(
         exact_entry=exact_entry,
         pid=found.pid,
@@ -71,8 +79,7 @@ def resolve_command(
         from symprobe.resolve.details import with_source
 
         answer = with_source(answer, found.file, roots)
-    for clause in binary.warnings:
-        complain(f"{binary.path.shown}: warning: {clause}")
+    _warn(binary)
     emissions: list[Emission] | None = None
     if tool is not None:
         from symprobe.resolve.emit import Tool, emit_all
@@ -81,6 +88,22 @@ def resolve_command(
     _show(answer, emissions, found, as_json=as_json)
     inexpressible = emissions is not None and not all(emission.lines for emission in emissions)
     return 1 if answer.unmatched or inexpressible else 0
+
+
+def _listed(binary: Binary, found: "Target") -> bool:
+    """Lists all functions, of which there are many: lines need no targets."""
+    every = all_functions(binary)
+    if every is None:
+        return False
+    columns, rejected = every
+    _warn(binary)
+    emit(column_lines(columns, rejected, binary, found.links))
+    return True
+
+
+def _warn(binary: Binary) -> None:
+    for clause in binary.warnings:
+        complain(f"{binary.path.shown}: warning: {clause}")
 
 
 def _show(

@@ -13,41 +13,74 @@ from symprobe.render.json import put_text, texts
 from symprobe.render.text import escape, path_line
 
 if TYPE_CHECKING:
+    from symprobe.binary import Binary
+    from symprobe.model import FilePath
+    from symprobe.resolve.bulk import Columns
     from symprobe.resolve.emit import Emission
 
 
 _FILE = itemgetter(ProbeTarget._fields.index("file"))
 _CHUNK = 2048
 _PRINTABLE = bytes(range(0x20, 0x7F))
-_SLOW = "      - its first instruction is single-stepped by the kernel: a slow probe"
+_SLOW = "\n      - its first instruction is single-stepped by the kernel: a slow probe"
 
 
 def resolution_lines(resolution: Resolution, links: tuple[str, ...], own: str) -> Iterator[str]:
     """A block for each file: a line for each target, its notes below; what was rejected last.
+    A text may hold many lines.
 
     links: the chain of symbolic links of the file `own`, which the user named.
     """
     for file, targets in groupby(resolution.targets, key=_FILE):
-        chain = links if file.shown == own else ()
         several = list(targets)
-        identity = f"  (build ID {several[0].build_id})" if several[0].build_id else ""
-        yield f"{path_line(file.shown, chain)}:{identity}"
+        yield _head(file, several[0].build_id, links if file.shown == own else ())
         for at in range(0, len(several), _CHUNK):
-            yield from _chunk_lines(several[at : at + _CHUNK])
+            yield "\n".join(_blocks(several[at : at + _CHUNK]))
     for rejected in resolution.rejected:
         yield rejected_line(rejected)
 
 
-def _chunk_lines(targets: Sequence[ProbeTarget]) -> list[str]:
-    """The lines of these targets. What may have to be escaped is looked at for all at once: that
-    is seldom the case, and a name at a time would cost as much as all the rest."""
-    lines = _target_lines(targets)
-    joined = "".join(lines)
+def column_lines(
+    columns: Columns, rejected: Iterable[Rejected], binary: Binary, links: tuple[str, ...]
+) -> Iterator[str]:
+    """The same for all functions of a binary, many lines in each text."""
+    yield _head(binary.path, binary.build_id, links)
+    further = dict.fromkeys(EntryCost, "") | {EntryCost.SINGLE_STEPPED: _SLOW}
+    ends = [further[cost] for cost in columns.costs]
+    for at in range(0, len(ends), _CHUNK):
+        here = slice(at, at + _CHUNK)
+        texts = columns.texts[here]
+        if not _is_plain("".join(texts)):
+            texts = [escape(text) for text in texts]
+        parts = zip(columns.offsets[here], columns.vaddrs[here], texts, ends[here], strict=True)
+        lines = [f"  0x{o:08x}  address 0x{v:x}  func   {text}{end}" for o, v, text, end in parts]
+        special = [i for i in range(at, at + len(lines)) if i in columns.special]
+        blocks = _blocks([columns.special[i] for i in special])
+        for i, block in zip(special, blocks, strict=True):
+            lines[i - at] = block
+        yield "\n".join(lines)
+    yield from map(rejected_line, rejected)
+
+
+def _head(path: FilePath, build_id: str | None, links: tuple[str, ...]) -> str:
+    identity = f"  (build ID {build_id})" if build_id else ""
+    return f"{path_line(path.shown, links)}:{identity}"
+
+
+def _blocks(targets: Sequence[ProbeTarget]) -> list[str]:
+    """The lines of each target. What may have to be escaped is looked at for all at once: that is
+    seldom the case, and a name at a time would cost as much as all the rest."""
+    names = "".join([text for target in targets for text in target.demangled])
+    notes = "".join([note for target in targets for note in target.notes])
+    if _is_plain(names + notes):
+        return list(map(_block, targets))
+    return [_block(_escaped(target)) for target in targets]
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing has to be escaped."""
     # The first look is the quick one, the second tells of letters beyond ASCII.
-    plain = joined.isascii() and not joined.encode().translate(None, _PRINTABLE)
-    if plain or joined.isprintable():
-        return lines
-    return _target_lines(map(_escaped, targets))
+    return (text.isascii() and not text.encode().translate(None, _PRINTABLE)) or text.isprintable()
 
 
 def _escaped(target: ProbeTarget) -> ProbeTarget:
@@ -55,24 +88,19 @@ def _escaped(target: ProbeTarget) -> ProbeTarget:
     return target._replace(demangled=texts, notes=notes)
 
 
-def _target_lines(targets: Iterable[ProbeTarget]) -> list[str]:
-    lines: list[str] = []
-    add, slow, last, middle = lines.append, EntryCost.SINGLE_STEPPED, "", ""
-    for target in targets:
-        _, _, _, offset, vaddr, _, texts, kind, _, _, cheap, cost, _, source, notes = target
-        shown = texts[0]
-        if kind is not last:
-            last, middle = kind, f"{kind:<6}"
-        add(f"  0x{offset:08x}  address 0x{vaddr:x}  {middle} {shown}")
-        if len(texts) > 1 and (aliases := [t for t in dict.fromkeys(texts) if t != shown]):
-            add(f"      also {', '.join(aliases)}")
-        if source is not None:
-            add(f"      {escape(_source_text(source))}")
-        if cost is slow and cheap is None:
-            add(_SLOW)
-        if notes:
-            lines += [f"      - {note}" for note in notes]
-    return lines
+def _block(target: ProbeTarget) -> str:
+    _, _, _, offset, vaddr, _, texts, kind, _, _, cheap, cost, _, source, notes = target
+    shown = texts[0]
+    block = f"  0x{offset:08x}  address 0x{vaddr:x}  {kind:<6} {shown}"
+    if len(texts) > 1 and (aliases := [t for t in dict.fromkeys(texts) if t != shown]):
+        block += f"\n      also {', '.join(aliases)}"
+    if source is not None:
+        block += f"\n      {escape(_source_text(source))}"
+    if cost is EntryCost.SINGLE_STEPPED and cheap is None:
+        block += _SLOW
+    if notes:
+        block += "".join([f"\n      - {note}" for note in notes])
+    return block
 
 
 def _source_text(source: SourceInfo) -> str:

@@ -20,6 +20,7 @@ from symprobe.resolve.spec import ALL_VERSIONS, PLT, Spec, SpecKind, parse
 from symprobe.resolve.targets import Builder
 
 if TYPE_CHECKING:
+    from symprobe.resolve.bulk import Columns
     from symprobe.resolve.provider import Provider
 
 _OFFSET = itemgetter(ProbeTarget._fields.index("offset"))
@@ -56,6 +57,15 @@ def resolve(binary: Binary, *symbols: str, options: Options | None = None) -> Re
     [('read_biultin', 'not-found')]
     """
     return Resolver(binary, options or Options()).resolve([parse(text) for text in symbols])
+
+
+def all_functions(binary: Binary) -> "tuple[Columns, tuple[Rejected, ...]] | None":
+    """The answer to `*` as columns, and what can't be probed; None where resolve() is to be asked:
+    for IFUNCs, whose places are not their own, or for a binary without functions."""
+    from symprobe.resolve.bulk import all_columns
+
+    found = all_columns(binary)
+    return None if found is None else (found[0], _without_twins(found[1]))
 
 
 class Resolver:
