@@ -107,7 +107,7 @@ def trace(
         environment=dict(os.environ), user=None if as_root else invoking_user(os.environ),
         quiet_stdout=as_json and output is None, seconds=duration, interval=interval, by=by,
         exact_entry=exact_entry, top=top, expectations=tuple(expect or ()), engine=engine,
-        strict=strict,
+        strict=strict, aloof=True,
     )  # fmt: skip
     return _trace(target, symbols, plan, asked, ask.Outlets(as_json, output, html, export, listen))
 

@@ -39,8 +39,8 @@ _CLOSER_LOOK = {
 
 _TAKEN_FOR_JUMPS = frozenset([*range(0x70, 0x80), 0x90, 0xE8, 0xE9, 0xEB])
 _TAKEN_FOR_RETURNS = frozenset([0xC2, 0xC3, 0xCA, 0xCB])
-_ENDBR64 = b"\xf3\x0f\x1e\xfa"
-_HARMLESS = (_ENDBR64, b"\xc5\xf8\x77")
+ENDBR64 = b"\xf3\x0f\x1e\xfa"
+_HARMLESS = (ENDBR64, b"\xc5\xf8\x77")
 """vzeroupper is left out like other vector instructions, but that only costs time."""
 _UNSAFE_STARTS = PREFIXES | frozenset(b"\x0f\x62\x8f\x9c\xc4\xc5") | frozenset(range(0x40, 0x50))
 """First bytes that may begin an instruction that is unsafe to probe."""
@@ -66,7 +66,7 @@ def refused(code: bytes, machine: str) -> str | None:
         return _refused_aarch64(code) if machine == "aarch64" else None
     looks = _CLOSER_LOOK[bits]
     at = 1 if bits == 64 and code and code[0] & 0xF0 == 0x40 else 0
-    if (len(code) > at and code[at] not in looks) or code.startswith(_ENDBR64):
+    if (len(code) > at and code[at] not in looks) or code.startswith(ENDBR64):
         return None
     what = _refused_x86(code, bits)
     return None if what is None else f"the kernel takes no probe on {what}: {code[:8].hex(' ')}"

@@ -38,6 +38,7 @@ class Plan:
     everyone; else pids, with their descendants if follow; else all processes.
     expectations: as in trace/expect.py.  strict: fail when a probe is refused.
     prepared: what to look at besides the calls; its targets are then the ones to probe.
+    aloof: as for Tracer.
     """
 
     targets: tuple[ProbeTarget, ...]
@@ -58,6 +59,7 @@ class Plan:
     engine: Engine | None = None
     strict: bool = False
     prepared: Prepared | None = None
+    aloof: bool = False
 
 
 def run(
@@ -93,6 +95,7 @@ def run(
                 where=None if plan.prepared is None else plan.prepared.where,
                 exact_entry=plan.exact_entry,
                 engine=plan.engine,
+                aloof=plan.aloof,
             )
         )
         if plan.strict and (plan.rejected or tracer.refused):

@@ -19,6 +19,7 @@ from symprobe.errors import PatternError, TraceError
 from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
 from symprobe.trace import bccload, bpfcall, features, kfunc, members
+from symprobe.trace.aloof import keep_out
 from symprobe.trace.counts import MOST_GROUPS, By, CallCounter, Counts
 from symprobe.trace.links import Engine, Linked, Links, link_all, probe_each
 from symprobe.trace.loaded import load_mark
@@ -39,7 +40,8 @@ class Tracer:
     processes to count in.  by: group the calls.  mode: what to look at besides (Latency, Values,
     ...).  where: only calls for which this condition holds.  exact_entry: probe the first
     byte of every function, even where the next instruction costs less.
-    engine: None takes the best that the kernel has.
+    engine: None takes the best that the kernel has.  aloof: this process, and what it
+    forks from now on, need not be traced: see aloof.py.
 
     Entering raises TraceError when this machine can't trace, TargetError when
     a chosen process is gone, PatternError for a condition that the mode can't have.
@@ -67,6 +69,7 @@ class Tracer:
         exact_entry: bool = False,
         engine: Engine | None = None,
         most_groups: int = MOST_GROUPS,
+        aloof: bool = False,
     ) -> None:
         self.targets = tuple(targets.targets if isinstance(targets, Resolution) else targets)
         self.who: Membership = Everyone() if who is None else who
@@ -80,6 +83,7 @@ class Tracer:
             exact_entry or self._returns or self._mode.exact_entry or self._where.arguments
         )
         self._counter = CallCounter(0, by, most_groups)
+        self._aloof = aloof
         self._setting = Setting(len(self.targets))
         self._engine = engine
         self._started = 0.0
@@ -110,6 +114,8 @@ class Tracer:
             stack.callback(self._mode.close)
             self._mode.start(self._program)
             members.enrol(self._program, who)
+            if self._aloof:
+                keep_out(files)
             links = self._attach(probes, files, alone, stack)
             stack.callback(links.close)
             self._note_refused(links, harmed)

@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import mmap
 import os
+import platform
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from symprobe.elf.source import open_regular
 from symprobe.errors import TraceError
 from symprobe.model import FileOffset, FilePath
 from symprobe.probe import ProbeTarget
+from symprobe.resolve.instructions import ENDBR64, settled_cost
+
+_MANY = 1000
+"""Probes of one file, from which on it is not mapped as a whole."""
+_MOST_PAGES = 1000
+"""A process may have 65,530 mappings (vm.max_map_count)."""
+_BLOCK = 1 << 18
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """One probe: its place in a file, and the slot that its hits are counted in."""
 
     slot: int
@@ -105,12 +113,51 @@ def mapped(file: OpenFile) -> Iterator[None]:
         # 64-bit code, it would rewrite instructions wrongly, for the traced program too.
         yield
         return
+    areas: list[mmap.mmap] = []
     try:
-        area = mmap.mmap(file.fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
-    except (OSError, ValueError):  # on a noexec mount no process can map it either
-        yield
-        return
-    try:
+        with suppress(OSError, ValueError):  # on a noexec mount no process can map it either
+            for start, size in _to_be_looked_at(file):
+                areas.append(
+                    mmap.mmap(
+                        file.fd,
+                        size,
+                        flags=mmap.MAP_PRIVATE,
+                        prot=mmap.PROT_READ | mmap.PROT_EXEC,
+                        offset=start,
+                    )
+                )
         yield
     finally:
-        area.close()
+        for area in areas:
+            area.close()
+
+
+def _to_be_looked_at(file: OpenFile) -> list[tuple[int, int]]:
+    """(offset, size) of the parts of a file that hold instructions of which we can't be sure; size
+    0: to its end.
+
+    The kernel writes a breakpoint for each probe in each page that is mapped, which for all the
+    functions of a large library takes longer than all the rest.
+    """
+    whole = [(0, 0)]
+    if len(file.sites) < _MANY or platform.machine() != "x86_64":
+        return whole
+    pages = sorted({offset // mmap.PAGESIZE for offset in _doubtful(file)})
+    if len(pages) > _MOST_PAGES:
+        return whole
+    return [(page * mmap.PAGESIZE, mmap.PAGESIZE) for page in pages]
+
+
+def _doubtful(file: OpenFile) -> Iterator[int]:
+    """The offsets of instructions whose first bytes don't tell that the kernel takes a probe."""
+    sure: dict[bytes, bool] = {}
+    block, start = b"", 0
+    for offset in sorted(site.offset for site in file.sites):
+        if offset + 4 > start + len(block):
+            block, start = os.pread(file.fd, _BLOCK, offset), offset
+        code = block[offset - start : offset - start + 4]
+        known = sure.get(code)
+        if known is None:
+            known = sure[code] = code == ENDBR64 or settled_cost(code[:2]) is not None
+        if not known:
+            yield offset

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from symprobe.trace.report import Report
 from symprobe.trace.run import Plan, run
 from tests.support.run import symprobe, validate
 
+ROOT = Path(__file__).parents[2]
+SYMPROBE = [sys.executable, "-m", "symprobe"]
 _LOAD = re.compile(r"LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+)")
 
 
@@ -97,6 +100,26 @@ def trace_command(
         Plan(targets=tuple(targets), command=command, environment=dict(os.environ), **plan)  # type: ignore[arg-type]
     )
     return Run(report, output.read_text())
+
+
+@contextmanager
+def tracing(*arguments: object, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """`symprobe trace …` in the background, once it has said that all is attached."""
+    process = subprocess.Popen(
+        [*SYMPROBE, "trace", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,  # type: ignore[call-overload]
+    )
+    with process:
+        try:
+            line = process.stderr.readline()
+            assert line.startswith("symprobe: tracing"), line
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager

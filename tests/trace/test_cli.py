@@ -10,10 +10,8 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
@@ -21,10 +19,7 @@ from termios import TIOCSWINSZ
 import pytest
 
 from tests.support.run import symprobe, symprobe_json, validate
-from tests.trace.helpers import proceed, traced, waiting
-
-ROOT = Path(__file__).parents[2]
-SYMPROBE = [sys.executable, "-m", "symprobe"]
+from tests.trace.helpers import ROOT, SYMPROBE, proceed, traced, tracing, waiting
 
 
 @pytest.fixture(scope="session")
@@ -243,26 +238,6 @@ def test_it_ends_with_the_processes(counted: Path) -> None:
         output, _ = tracer.communicate()
     assert tracer.returncode == 0
     assert re.search(r"\n +23 ", output)
-
-
-@contextmanager
-def tracing(*arguments: object, **options: object) -> Iterator[subprocess.Popen[str]]:
-    """`symprobe trace …` in the background, once it has said that all is attached."""
-    process = subprocess.Popen(
-        [*SYMPROBE, "trace", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        **options,  # type: ignore[call-overload]
-    )
-    with process:
-        try:
-            line = process.stderr.readline()
-            assert line.startswith("symprobe: tracing"), line
-            yield process
-        finally:
-            process.kill()
 
 
 # -- how long, how often

@@ -1,0 +1,80 @@
+"""Our own process keeps out of the files that it probes.
+
+The kernel writes a breakpoint for each probe into every process that has the file mapped, and takes
+it out again at the end. We have libc mapped, and by way of BCC libLLVM, whose 34,000 functions take
+the kernel ten times as long for that. So the code of such files is replaced by a copy in memory,
+as programs do that want their code in large pages: the same bytes at the same addresses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections.abc import Iterable
+
+from symprobe.process import Mapping, mappings
+from symprobe.trace.sites import OpenFile
+
+_WORTH = 1 << 14
+"""Bytes that are copied in the time that a breakpoint takes to be written and removed."""
+_IN_MEMORY = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+_FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
+_LARGE_PAGE = 2 << 20
+"""Of x86-64, and of aarch64 with pages of 4 KiB: a copy in large pages is made faster."""
+_MREMAP_MAYMOVE, _MREMAP_FIXED = 1, 2  # linux/mman.h
+
+
+def keep_out(files: Iterable[OpenFile]) -> None:
+    """Have copies of the code of files with many probes, where this process has them mapped.
+
+    Also children that are forked later, until they execute a program, then make calls that no
+    probe sees.
+    """
+    worth = {file.inode: (file.fd, len(file.sites) * _WORTH) for file in files}
+    for each in mappings(os.getpid()):
+        fd, most = worth.get(each.inode, (-1, 0))
+        wanted = each.permissions == "r-xp" and each.end - each.start <= most
+        if wanted and each.start in _unchanged():
+            _copy(fd, each)
+
+
+def _copy(file: int, code: Mapping) -> None:
+    """Put a copy of executable code in its place; nothing where the system does not allow it."""
+    size = code.end - code.start
+    libc = _libc()
+    room = libc.mmap(None, size + _LARGE_PAGE, mmap.PROT_READ | mmap.PROT_WRITE, _IN_MEMORY, -1, 0)
+    if room == _FAILED:
+        return
+    copy = -(-room // _LARGE_PAGE) * _LARGE_PAGE
+    libc.madvise(copy, size, mmap.MADV_HUGEPAGE)
+    read = os.preadv(file, [(ctypes.c_char * size).from_address(copy)], code.offset)
+    if read > 0 and libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0:
+        libc.mremap(copy, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, code.start)
+    libc.munmap(room, size + _LARGE_PAGE)
+
+
+def _unchanged() -> set[int]:
+    """The starts of our own mappings that are as their files have them: no page is a copy of ours,
+    with another tracer's breakpoint in it, say."""
+    found, start = set(), 0
+    with open("/proc/self/smaps", "rb") as file:
+        for line in file:
+            if line.startswith(b"Anonymous:"):
+                if line.split()[1] == b"0":
+                    found.add(start)
+            elif b"-" in (first := line.split(b" ", 1)[0]) and not first.endswith(b":"):
+                start = int(first.split(b"-")[0], 16)
+    return found
+
+
+def _libc() -> ctypes.CDLL:
+    pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    libc = ctypes.CDLL(None)
+    libc.mmap.argtypes = (pointer, size, number, number, number, ctypes.c_long)
+    libc.mremap.argtypes = (pointer, size, size, number, pointer)
+    libc.mmap.restype = libc.mremap.restype = pointer
+    libc.mprotect.argtypes = (pointer, size, number)
+    libc.munmap.argtypes = (pointer, size)
+    libc.madvise.argtypes = (pointer, size, number)
+    return libc
