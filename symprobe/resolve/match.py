@@ -16,6 +16,8 @@ from symprobe.resolve.names import clone_parent, normal, spellings
 from symprobe.resolve.spec import ALL_VERSIONS, Spec, SpecKind
 
 CODE_KINDS = (Kind.FUNC, Kind.IFUNC)
+_NAMED_KINDS = (*CODE_KINDS, Kind.NOTYPE)
+"""Of what may be a function in another file: linked without that one, a name has no kind."""
 _EXACT_MARKS = ("(", "<", "operator", "[abi:")
 """What has `*`, `?` or `[` in it and may be a C++ name all the same, holds one of these."""
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -25,7 +27,7 @@ class Match(NamedTuple):
     """symbols: those meant.  other_versions: of the same name, not meant.  clones: of the symbols,
     other functions that the compiler made of them.  clone_only: nothing has the very name,
     `symbols` are clones of it.  pattern: a glob or regex, which passes over what is no code
-    or not defined without a word."""
+    without a word, and means undefined names only when it matches no defined function."""
 
     symbols: tuple[Symbol, ...]
     other_versions: tuple[str, ...] = ()
@@ -38,11 +40,17 @@ def match(binary: Binary, spec: Spec) -> Match:
     """The symbols that a name, glob or regex means. Errors: PatternError."""
     if spec.kind is SpecKind.REGEX:
         return _pattern(binary, _regex(spec.name), spec)
-    if spec.kind is SpecKind.NAME or any(mark in spec.name for mark in _EXACT_MARKS):
+    if spec.kind is not SpecKind.GLOB or any(mark in spec.name for mark in _EXACT_MARKS):
         exact = _exact(binary, spec)
-        if exact.symbols or spec.kind is SpecKind.NAME:
+        if exact.symbols or spec.kind is not SpecKind.GLOB:
             return exact
-    return _pattern(binary, None if spec.name == "*" else _glob(spec), spec)
+    return _pattern(binary, _glob(spec), spec)
+
+
+def imports_functions(binary: Binary) -> bool:
+    """Whether there are undefined names that a pattern may mean."""
+    rows = binary.symbols(kinds=_NAMED_KINDS, demangle=False)
+    return any(s.name and not s.defined for s in rows)
 
 
 def _regex(text: str) -> Grep:
@@ -61,26 +69,21 @@ def _glob(spec: Spec) -> Grep:
         raise PatternError(f"the glob {spec.name!r} is wrong: {error.what}") from None
 
 
-def _pattern(binary: Binary, grep: Grep | None, spec: Spec) -> Match:
-    rows = binary.symbols(grep, kinds=CODE_KINDS)
-    if (
-        grep is not None
-        and spec.kind is SpecKind.GLOB
-        and "(" not in spec.name
-        and not spec.name.endswith("*")
-    ):
+def _pattern(binary: Binary, grep: Grep, spec: Spec) -> Match:
+    rows = binary.symbols(grep, kinds=_NAMED_KINDS)
+    if spec.kind is SpecKind.GLOB and "(" not in spec.name and not spec.name.endswith("*"):
         rows = _with_bases(binary, grep, spec, rows)
-    code = [s for s in rows if s.defined]
     if spec.kind is SpecKind.GLOB and spec.version not in (None, ALL_VERSIONS):
-        code = [s for s in code if s.version == spec.version]
-    return Match(tuple(code), pattern=True)
+        rows = [s for s in rows if s.version == spec.version]
+    code = [s for s in rows if s.defined and s.kind in CODE_KINDS]
+    return Match(tuple(code or [s for s in rows if s.name and not s.defined]), pattern=True)
 
 
 def _with_bases(binary: Binary, grep: Grep, spec: Spec, rows: list[Symbol]) -> list[Symbol]:
     """Also those whose name without parameters fits: `ns::*Exit` finds `ns::doExit(int)`."""
     known = set(rows)
     inner = fnmatch.translate(spec.name).removesuffix(r"\Z").removesuffix(r"\z")
-    wider = binary.symbols(Grep(inner), kinds=CODE_KINDS)
+    wider = binary.symbols(Grep(inner), kinds=_NAMED_KINDS)
     keep = grep.keep_text
     more = [
         s
@@ -93,7 +96,7 @@ def _with_bases(binary: Binary, grep: Grep, spec: Spec, rows: list[Symbol]) -> l
 
 
 def _exact(binary: Binary, spec: Spec) -> Match:
-    wanted = normal(spec.name)
+    wanted = normal(spec.name) if spec.kind is not SpecKind.RAW else ""
     tokens = _TOKEN.findall(re.sub(r"::h[0-9a-f]{16}$", "", spec.name))
     grep = Grep(max(tokens, key=len), fixed=True) if tokens else None
     rows = binary.symbols(grep)

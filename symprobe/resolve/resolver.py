@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from symprobe.binary import Binary
 from symprobe.errors import SymprobeError
-from symprobe.model import Kind, Symbol
+from symprobe.model import FilePath, Kind, Symbol
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
-from symprobe.resolve.match import Match, match
+from symprobe.resolve.match import Match, imports_functions, match
 from symprobe.resolve.names import is_cold
 from symprobe.resolve.spec import ALL_VERSIONS, PLT, Spec, SpecKind, parse
 from symprobe.resolve.targets import Builder
@@ -113,8 +113,7 @@ class Resolver:
         return targets, rejected
 
     def _matched(self, spec: Spec, found: Match) -> tuple[list[ProbeTarget], list[Rejected]]:
-        # Patterns have only found what is defined.
-        defined = [s for s in found.symbols if found.pattern or s.defined]
+        defined = [s for s in found.symbols if s.defined]
         if not defined:
             return self._imported(spec, found.symbols)
         notes: list[str] = []
@@ -215,29 +214,27 @@ class Resolver:
     def _imported(
         self, spec: Spec, symbols: Sequence[Symbol]
     ) -> tuple[list[ProbeTarget], list[Rejected]]:
-        """Follow names that are only undefined here to the file that provides them."""
-        targets: list[ProbeTarget] = []
+        """Follow names that are only undefined here to the files that provide them."""
         rejected: list[Rejected] = []
-        own = self._binary.path.shown
-        for symbol in dict.fromkeys((s.name, s.version) for s in symbols):
-            name, version = symbol
+        own, provider = self._binary.path.shown, self._options.provider
+        provided: dict[FilePath, list[Spec]] = {}
+        for name, version in dict.fromkeys((s.name, s.version) for s in symbols):
             text = f"{name}@{version}" if version else name
-            provider = self._options.provider
             found = provider(name, version) if provider is not None else None
-            if found is None:
-                detail = f"undefined in {own}, and no library that it needs defines it"
-                if provider is None:
-                    detail = f"undefined in {own}, defined in a library that it needs"
-                rejected.append(Rejected(text, Reason.UNDEFINED, detail))
+            if found is not None:
+                path, there = found
+                asked = Spec(text, SpecKind.RAW, name, there, spec.delta)
+                provided.setdefault(path, []).append(asked)
                 continue
-            path, provided = found
-            note = f"imported by {own}, which the loader binds to {path.shown}"
+            detail = f"undefined in {own}, and no library that it needs defines it"
+            if provider is None:
+                detail = f"undefined in {own}, defined in a library that it needs"
+            rejected.append(Rejected(text, Reason.UNDEFINED, detail))
+        targets: list[ProbeTarget] = []
+        for path, specs in provided.items():
             other = Resolver(Binary(path), Options(self._options.exact_entry, self._options.pid))
-            version_text = f"@{provided}" if provided else ""
-            delta = f"+{spec.delta:#x}" if spec.delta else ""
-            result = other.resolve([parse(f"{name}{version_text}{delta}")])
-            if not result.targets and not result.rejected:
-                continue
+            result = other.resolve(specs)
+            note = f"imported by {own}, which the loader binds to {path.shown}"
             targets += [t._replace(notes=(note, *t.notes)) for t in result.targets]
             rejected += result.rejected
         return targets, rejected
@@ -266,7 +263,10 @@ class Resolver:
             what = f"{file} has it only as {', '.join(found.other_versions)}"
             return Rejected(spec.text, Reason.VERSION_NOT_FOUND, what)
         if spec.kind is not SpecKind.NAME:
-            return Rejected(spec.text, Reason.NOT_FOUND, f"no function of {file} matches")
+            detail = f"no function of {file} matches"
+            if spec.name == "*" and imports_functions(self._binary):
+                detail = f"{file} defines no function by name; '?*' means those that it imports"
+            return Rejected(spec.text, Reason.NOT_FOUND, detail)
         detail = f"not in {file}"
         from symprobe.resolve.near import near_names
 

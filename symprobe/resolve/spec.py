@@ -10,9 +10,11 @@ from symprobe.model import VAddr
 
 class SpecKind(Enum):
     """NAME: one name, raw or demangled.  GLOB: holds `*`, `?` or `[`.  REGEX: between slashes.
-    ADDRESS: a number, as objdump prints it."""
+    ADDRESS: a number, as objdump prints it.  RAW: what parse() never gives, a name as the string
+    table has it, which means nothing else."""
 
     NAME = "name"
+    RAW = "raw"
     GLOB = "glob"
     REGEX = "regex"
     ADDRESS = "address"
