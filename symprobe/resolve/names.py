@@ -57,8 +57,11 @@ def spellings(name: str, demangled: str) -> set[str]:
 
 def without_parameters(demangled: str) -> str | None:
     """`ns::f` of `ns::f(int) const`; None when there is no parameter list at the end."""
-    text = _CLONE_NOTE.sub("", demangled)
-    text = re.sub(r"(?: const| volatile| ?&{1,2})+$", "", text)
+    text = demangled
+    if not text.endswith(")"):
+        text = _CLONE_NOTE.sub("", text)
+    if not text.endswith(")"):
+        text = re.sub(r"(?: const| volatile| ?&{1,2})+$", "", text)
     if not text.endswith(")"):
         return None
     depth = 0

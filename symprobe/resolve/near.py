@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from symprobe.binary import Binary
 from symprobe.resolve.names import without_parameters
+from symprobe.resolve.near_mangled import is_mangled, mangled_names, nearest_mangled
 
 _MOST = 5
 _MOST_COMPARED = 20_000
@@ -14,6 +15,8 @@ _MOST_COMPARED = 20_000
 
 def near_names(binary: Binary, name: str) -> list[str]:
     """Up to five names of the binary that the user may have meant, the likeliest first."""
+    if is_mangled(name):
+        return nearest_mangled(mangled_names(binary), name)
     names: dict[str, None] = {}
     for symbol in binary.symbols():
         if symbol.name and symbol.kind not in ("file", "section"):
