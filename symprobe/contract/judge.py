@@ -14,6 +14,7 @@ from symprobe.loader import Scope
 from symprobe.model import Symbol
 from symprobe.resolve import resolve
 from symprobe.resolve.near import nearest
+from symprobe.resolve.near_mangled import is_mangled, nearest_mangled
 from symprobe.resolve.spec import SpecKind
 
 _SHOWN = 5
@@ -107,7 +108,10 @@ def _near(subject: Subject, text: str) -> str:
         others = subject.exported(wanted(f"{spec.name}@*"))
         if others:
             return f" in that version, but {_names(others)}"
-    near = nearest((s.demangled for s in subject.exported(wanted("*"))), spec.name)
+    if is_mangled(spec.name):
+        near = nearest_mangled((s.name for s in subject.exported(None)), spec.name)
+    else:
+        near = nearest((s.demangled for s in subject.exported(wanted("*"))), spec.name)
     return f", but {', '.join(near)}" if near else ""
 
 

@@ -12,7 +12,7 @@ from symprobe.binary import Binary
 from symprobe.errors import PatternError
 from symprobe.grep import Grep
 from symprobe.model import Kind, Symbol
-from symprobe.resolve.names import clone_parent, normal, spellings
+from symprobe.resolve.names import clone_parent, is_cold, is_rust, normal, spellings
 from symprobe.resolve.spec import ALL_VERSIONS, Spec, SpecKind
 
 CODE_KINDS = (Kind.FUNC, Kind.IFUNC)
@@ -117,6 +117,8 @@ def _is_same(symbol: Symbol, name: str, wanted: str) -> bool:
     if symbol.name == name:
         return True
     if clone_parent(symbol.name) is not None:
+        if is_rust(symbol.name):  # whose demangler drops what is behind the dot
+            return not is_cold(symbol.name) and wanted in spellings(symbol.name, symbol.demangled)
         return normal(symbol.demangled) == wanted
     return wanted in spellings(symbol.name, symbol.demangled)
 

@@ -13,6 +13,8 @@ _CLONE = re.compile(
 )
 _RUST_HASH = re.compile(r"17h([0-9a-f]{16})E")
 _STRUCTOR = re.compile(r"(?:[A-Za-z_0-9]|E)(C[1-5]|D[0-25])(?:B\d\w+)?E")
+_RUST_TEXT = re.compile(r"'(?:[^'\\]|\\.[^']*)'|\"(?:[^\"\\]|\\.)*\"|->")
+"""What may hold a `<` or `>` that is no bracket: constants, the arrow of a function's type."""
 _CLONE_NOTE = re.compile(r" \[clone [^\]]*\]")
 _ABI_TAG = re.compile(r"\[abi:[^\]]*\]")
 _SPACES = re.compile(r"\s*([^\w\s$.])\s*")
@@ -39,7 +41,7 @@ def normal(text: str) -> str:
 def spellings(name: str, demangled: str) -> set[str]:
     """Everything that names the symbol exactly, in normal form: raw, demangled with and without
     parameters, without return type, without template arguments, without ABI tags; Rust with its
-    hash."""
+    hash, without generic arguments."""
     if name == demangled:
         return {name}
     full = normal(demangled)
@@ -49,6 +51,8 @@ def spellings(name: str, demangled: str) -> set[str]:
         plain = without_return_type(base)
         found |= {normal(base), normal(plain), normal(without_template_arguments(plain))}
     found |= {normal(_ABI_TAG.sub("", text)) for text in list(found)}
+    if is_rust(name):
+        found.add(normal(without_generics(demangled)))
     hashed = _RUST_HASH.search(name)
     if hashed is not None:
         found.add(f"{full}::h{hashed[1]}")
@@ -101,6 +105,24 @@ def without_template_arguments(base: str) -> str:
         if not depth:
             return base[:place] or base
     return base
+
+
+def without_generics(demangled: str) -> str:
+    """`a::f` of Rust's `a::f::<u8>` (v0) and `a::f<u8>` (legacy): every instance is meant."""
+    text = _RUST_TEXT.sub(lambda found: "_" * len(found[0]), demangled)
+    if not text.endswith(">"):
+        return demangled
+    depth = 0
+    for place in range(len(text) - 1, -1, -1):
+        depth += (text[place] == ">") - (text[place] == "<")
+        if not depth:
+            return demangled[:place].removesuffix("::") or demangled
+    return demangled
+
+
+def is_rust(name: str) -> bool:
+    """Whether a raw name that can be demangled is one of Rust's."""
+    return name.startswith("_R") or _RUST_HASH.search(name) is not None
 
 
 def clone_parent(name: str) -> str | None:
