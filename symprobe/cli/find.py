@@ -175,13 +175,12 @@ def _indexed(query: _Query, path: str, every_file: bool | None) -> Iterator[Scan
         raise FileError("no such index", file=path, next_step="leave out --no-refresh")
     tops = [os.path.abspath(top) for top in query.paths]
     symbols = [wanted(text) for text in query.symbols]
-    index = Index(path, tell=complain)
+    index = Index(path, tell=complain, as_it_is=every_file is False)
     answers: list[Scanned | Problem] = []
 
     def ask() -> None:
         answers.clear()
-        if every_file is not False:
-            answers.extend(_refreshed(index, tops, query, bool(every_file)))
+        answers.extend(_refreshed(index, tops, query, every_file))
         answers.extend(index.find(symbols, tops))
 
     try:
@@ -191,15 +190,19 @@ def _indexed(query: _Query, path: str, every_file: bool | None) -> Iterator[Scan
     yield from answers
 
 
-def _refreshed(index: Index, tops: list[str], query: _Query, every_file: bool) -> list[Problem]:
-    from symprobe.contract.refresh import refresh
+def _refreshed(
+    index: Index, tops: list[str], query: _Query, every_file: bool | None
+) -> list[Problem]:
+    from symprobe.contract.refresh import refresh, unanswered
 
+    if every_file is False:
+        return unanswered(index, tops)
     with progress("indexing", None) as advance:
         return refresh(
             index,
             tops,
             follow=query.follow,
-            every_file=every_file,
+            every_file=bool(every_file),
             jobs=query.jobs,
             progress=advance,
         )

@@ -55,10 +55,14 @@ _OCCURRENCE = (
 class Index:
     """An open index. Errors: FileError when the file is another program's, or stays locked."""
 
-    def __init__(self, path: str, *, tell: Callable[[str], None] = lambda _: None) -> None:
-        """tell: called with a sentence when the index had to be rebuilt."""
+    def __init__(
+        self, path: str, *, tell: Callable[[str], None] = lambda _: None, as_it_is: bool = False
+    ) -> None:
+        """tell: called with a sentence when the index had to be rebuilt.  as_it_is: nobody will
+        fill an empty one, so that a file that can't be used is an error (FileError) and stays."""
         self._path = path
         self._tell = tell
+        self._as_it_is = as_it_is
         self.connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -67,7 +71,7 @@ class Index:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise self._failure(error) from None
-            return self.rebuild()
+            return self.rebuild(error)
 
     def _connect(self) -> sqlite3.Connection:
         # Before: connecting opens the file, whose place another run may give to a new one.
@@ -89,6 +93,8 @@ class Index:
             ours = application == _APPLICATION and version == _VERSION and schema == _STATEMENTS
             if schema and not ours:  # no view or trigger of a stranger's is ever evaluated
                 raise sqlite3.DatabaseError("made by another version of symprobe")
+            if self._as_it_is and not schema:
+                raise sqlite3.DatabaseError("an empty file")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             if not schema:
@@ -123,8 +129,14 @@ class Index:
                 connection.execute("ROLLBACK")
             raise
 
-    def rebuild(self) -> sqlite3.Connection:
+    def rebuild(self, why: sqlite3.DatabaseError) -> sqlite3.Connection:
         """Put a file that can't be used aside and begin anew: it may be something of value."""
+        if self._as_it_is:
+            raise FileError(
+                f"the index can't be used: {why}",
+                file=self._path,
+                next_step="leave out --no-refresh to build it anew",
+            )
         with suppress(FileNotFoundError), open(self._path, "rb") as file:
             # Another run may find the same, and must not put aside what this one makes.
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -164,9 +176,9 @@ class Index:
                 action()
             except sqlite3.OperationalError:
                 raise
-            except sqlite3.DatabaseError:
+            except sqlite3.DatabaseError as error:
                 self.connection.close()
-                self.rebuild()
+                self.rebuild(error)
                 action()
         except sqlite3.Error as error:
             raise self._failure(error) from None

@@ -26,7 +26,6 @@ _NEVER = b""
 _FOREIGN = "another file system"
 """The problem of a directory that is not entered. Its stamp is its device number."""
 _pack = struct.Struct("=qqqQQ").pack
-
 _Progress = Callable[[int], None]
 
 
@@ -60,6 +59,22 @@ def refresh(
         _update(connection, walk, known, jobs, progress)
         _put_directories(connection, walk, tops, whole=not follow and walk.is_whole)
     return walk.problems
+
+
+def unanswered(index: Index, tops: Sequence[str]) -> list[Problem]:
+    """What an index as it is can't answer for: `tops` (absolute paths) that it has never seen,
+    directories that could not be read. Errors: sqlite3.Error."""
+    problems = []
+    for top in tops:
+        where, values = _range(top)
+        ask = index.connection.execute
+        query = f"SELECT path, problem FROM directories WHERE {where} AND problem NOT IN ('', ?)"
+        for path, problem in of_types(ask(query, (*values, _FOREIGN)), bytes, str):
+            problems.append(Problem(os.fsdecode(path), problem))
+        known = (f"SELECT 1 FROM {table} WHERE {where}" for table in ("directories", "files"))
+        if not any(ask(query, values).fetchone() for query in known):
+            problems.append(Problem(top, "not in the index: leave out --no-refresh"))
+    return problems
 
 
 # -- what is not as the index knows it
