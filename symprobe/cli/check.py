@@ -13,7 +13,7 @@ import typer
 
 from symprobe.cli import check_ask as ask
 from symprobe.cli import options as opt
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.progress import progress
 from symprobe.cli.targets import target
 from symprobe.cli.writing import Output
@@ -128,7 +128,7 @@ def _show(report: Report, wanted: Format, output: str | None, verbose: bool) -> 
         complain(f"{problem.path}: {problem.reason}")
     lines = _lines(report, wanted, verbose)
     if output is None:
-        emit(lines)
+        (emit if wanted is Format.text else emit_document)(lines)
         return
     with Output(output) as file:
         for line in lines:
@@ -173,7 +173,8 @@ def _write_contract(found: Candidates, around: Surroundings) -> int:
             if candidate.named:
                 complain(str(error))
             continue
-        emit(([] if not written else [""]) + list(contract_lines(subject, _pattern(candidate))))
+        lines = contract_lines(subject, _pattern(candidate))
+        emit_document(["", *lines] if written else lines)
         written += 1
     if not written:
         raise SymprobeError("no ELF file to write a contract of")

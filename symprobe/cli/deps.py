@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from symprobe.cli import options as opt
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.targets import target
 from symprobe.errors import NotFoundError, PatternError, SymprobeError
 from symprobe.linkage import Linkage
@@ -127,7 +127,7 @@ def _told(targets: list[str], options: Options, *, as_json: bool) -> int:
             if as_json:
                 values.append(_value(answer, options))
             else:
-                emit(_lines(answer, options))
+                (emit_document if options.dot else emit)(_lines(answer, options))
             code = max(code, 0 if answer.holds else 1)
         except SymprobeError as error:
             complain(str(error))
@@ -135,7 +135,7 @@ def _told(targets: list[str], options: Options, *, as_json: bool) -> int:
     if as_json and values:
         from symprobe.render.json import document
 
-        emit([document("deps", values[0] if len(targets) == 1 else {"files": values})])
+        emit_document([document("deps", values[0] if len(targets) == 1 else {"files": values})])
     return code
 
 

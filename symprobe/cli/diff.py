@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from symprobe.cli import options as opt
-from symprobe.cli.output import emit
+from symprobe.cli.output import emit, emit_document
 from symprobe.cli.targets import target
 from symprobe.contract.diff import diff
 from symprobe.contract.subject import Subject, Surroundings
@@ -42,9 +42,9 @@ def diff_command(
     if as_json or report_format is Format.json:
         from symprobe.render.json import document
 
-        emit([document("diff", diff_value(found))])
+        emit_document([document("diff", diff_value(found))])
     elif report_format is Format.markdown:
-        emit(markdown_lines(found))
+        emit_document(markdown_lines(found))
     else:
         emit(diff_lines(found))
     return 0 if found.compatible else 1

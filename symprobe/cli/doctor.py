@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from symprobe.cli import options as opt
-from symprobe.cli.output import emit
+from symprobe.cli.output import emit, emit_document
 from symprobe.render.json import document
 from symprobe.render.trace_doctor import check_lines, check_value
 from symprobe.trace.doctor import examine
@@ -23,7 +23,7 @@ def doctor(
     """
     checks = list(examine())
     if as_json:
-        emit([document("doctor", {"checks": [check_value(check) for check in checks]})])
+        emit_document([document("doctor", {"checks": [check_value(check) for check in checks]})])
     else:
         emit(check_lines(checks))
     return 0 if all(check.ok for check in checks if check.required) else 1

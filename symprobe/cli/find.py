@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from symprobe.cli import options as opt
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.progress import progress
 from symprobe.cli.writing import Output
 from symprobe.contract.names import wanted
@@ -105,7 +105,7 @@ def _told(hits: Iterator[Scanned], *, export: str | None, as_json: bool, quiet: 
         from symprobe.render.json import document
 
         found = sorted(hits, key=lambda hit: hit.path)
-        emit([document("find", {"files": [hit_value(each) for each in found]})])
+        emit_document([document("find", {"files": [hit_value(each) for each in found]})])
     else:
         for each in hits:
             if not quiet and not emit(hit_lines(each)):

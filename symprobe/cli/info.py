@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from symprobe.cli import options as opt
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.targets import target
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.errors import SymprobeError
@@ -43,5 +43,5 @@ def info(
         else:
             emit(info_lines(facts, found.links))
     if as_json:
-        emit([document("info", {"files": files})])
+        emit_document([document("info", {"files": files})])
     return 2 if failed else 0

@@ -9,7 +9,7 @@ import typer
 from symprobe.binary import Binary, open_binaries
 from symprobe.cli import options as opt
 from symprobe.cli.complete import symbol_names
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.targets import target
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.demangle import demangle_many
@@ -253,7 +253,7 @@ class _Writer:
         if self._json and not self._quiet:
             from symprobe.render.json import document
 
-            emit([document("ls", {"files": self._files})])
+            emit_document([document("ls", {"files": self._files})])
 
 
 def _head(found: Target, binary: Binary) -> dict[str, Any]:

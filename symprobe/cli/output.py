@@ -25,7 +25,8 @@ def _has_colour() -> bool:
 
 
 def emit(lines: Iterable[str], at_once: int = 4096) -> bool:
-    """Write the lines to stdout; False when the reader has gone (then nothing more is written).
+    """Write lines for people to stdout, with colours where they are wanted; False when the reader
+    has gone (then nothing more is written).
 
     at_once: how many are written together.
     """
@@ -33,6 +34,11 @@ def emit(lines: Iterable[str], at_once: int = 4096) -> bool:
         from symprobe.render.colour import painted
 
         lines = painted(lines)
+    return emit_document(lines, at_once)
+
+
+def emit_document(lines: Iterable[str], at_once: int = 4096) -> bool:
+    """As emit(), what a program or another tool reads: as it is, whatever colours are wanted."""
     lines = iter(lines)
     write = sys.stdout.write
     try:

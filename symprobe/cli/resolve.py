@@ -9,7 +9,7 @@ import typer
 from symprobe.binary import Binary
 from symprobe.cli import options as opt
 from symprobe.cli.complete import symbol_names
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.targets import provider
 from symprobe.cli.targets import target as find
 from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
@@ -113,7 +113,7 @@ def _show(
     if as_json:
         from symprobe.render.json import document
 
-        emit([document("resolve", resolution_value(answer, emissions or ()))])
+        emit_document([document("resolve", resolution_value(answer, emissions or ()))])
     elif emissions is not None:
         _paste(emissions)
         for rejected in answer.rejected:
@@ -125,7 +125,7 @@ def _show(
 def _paste(emissions: "Sequence[Emission]") -> None:
     """What is pasted goes to stdout; what has to be done or known before, to stderr."""
     for emission in emissions:
-        emit(emission.lines)
+        emit_document(emission.lines)
     for text in dict.fromkeys(b for emission in emissions for b in emission.before):
         complain(f"run first: {text}")
     for note in dict.fromkeys(emission.note for emission in emissions if emission.note):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from symprobe.cli.output import complain, emit
+from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.trace_export import Published
 from symprobe.cli.writing import Output
 from symprobe.render.json import document
@@ -61,10 +61,10 @@ class Show:
         targets = self._plan.prepared.targets if self._plan.prepared else ()
         if self._json:
             values = (event_value(event, targets[event.slot].names) for event in found)
-            lines = [json.dumps(value) for value in values]
+            heard = emit_document(json.dumps(value) for value in values)
         else:
-            lines = [event_line(event, targets) for event in found]
-        if not emit(lines):
+            heard = emit(event_line(event, targets) for event in found)
+        if not heard:
             raise BrokenPipeError
         sys.stdout.flush()
 
@@ -134,7 +134,7 @@ class Show:
 
             self._page.write(html_page(report, self._recorder.series()))
         if self._folded:
-            emit(folded_lines(row.hits for row in report.rows))
+            emit_document(folded_lines(row.hits for row in report.rows))
         if not self._json:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
             self._say(report_lines(report, width=width, most=self._plan.top))
@@ -150,7 +150,7 @@ class Show:
     def _write(self, report: Report) -> None:
         text = document("trace", report_value(report))
         if self._document is None:
-            emit([text])
+            emit_document([text])
         else:
             self._document.write(text + "\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,6 +27,15 @@ COMMANDS = [
 ]
 FOR_MACHINES = [
     "ls libc.so.6 --grep ^exit$ --json",
+    "info /bin/sh --json",
+    "deps /bin/sh --json",
+    "resolve libc.so.6 exit --json",
+    "resolve libc.so.6 exit --as gdb",
+    "resolve libc.so.6 exit --as systemtap",
+    "check /bin/sh --require no_such_symbol --format json",
+    "diff libc.so.6 libm.so.6 --json",
+    "find exit /bin/sh --json",
+    "doctor --json",
     "check /bin/sh --require no_such_symbol --format sarif",
     "check /bin/sh --require no_such_symbol --format junit",
     "check /bin/sh --require no_such_symbol --format github",
@@ -75,6 +85,21 @@ def test_the_text_is_the_same_without_them(command: str) -> None:
 @pytest.mark.parametrize("command", FOR_MACHINES)
 def test_documents_have_none(command: str) -> None:
     assert "\x1b" not in symprobe(*command.split(), "--color", "always").out
+
+
+@pytest.mark.parametrize("name", ["{a", "[a", "<a", "#a", ":a", "digraph"])
+def test_a_text_is_painted_whatever_it_begins_with(
+    fixture: Fixture, tmp_path: Path, name: str
+) -> None:
+    shutil.copy(fixture("hello-pie"), tmp_path / name)
+    file = f"./{name}" if ":" in name else name
+    for command in (["ls", file, "--kind", "func"], ["info", file], ["resolve", file, "main"]):
+        ran = symprobe(*command, "--color", "always", cwd=tmp_path)
+        assert ran.code == 0
+        assert ran.lines[0].startswith(f"\x1b[1m{file}:\x1b[0m")
+        document = symprobe(*command, "--json", "--color", "always", cwd=tmp_path).out
+        assert document == symprobe(*command, "--json", cwd=tmp_path).out
+        assert "\x1b" not in document
 
 
 def test_on_a_terminal_unless_no_color_is_set() -> None:

@@ -57,3 +57,15 @@ def test_json(compiled: Callable[..., Path]) -> None:
     assert first["count"] == 10
     assert [frame["name"] for frame in first["frames"]][:3] == ["inner", "right", "main"]
     assert {frame["path"] for frame in first["frames"][:3]} == {str(program)}
+
+
+@pytest.mark.parametrize(
+    "form", [("--stack", "--folded"), ("--stack", "--json"), ("--events", "--json")]
+)
+def test_what_other_programs_read_is_never_painted(
+    compiled: Callable[..., Path], form: tuple[str, ...]
+) -> None:
+    program = compiled("timed.c", "-fno-omit-frame-pointer")
+    lines = trace(program, "inner", *form, "--color", "always", "--", program, "stacks", 3)
+    assert lines
+    assert "\x1b" not in lines
