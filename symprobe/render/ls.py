@@ -19,7 +19,8 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 def symbol_lines(symbols: Iterable[Symbol], bits: int, *, demangled: bool) -> Iterator[str]:
-    """One line a symbol: address, size, kind, binding, section, name last."""
+    """One line a symbol: address, size, kind, binding, section, name last. What a value says
+    beyond an address (Thumb code, a function descriptor) is in the JSON document only."""
     width = bits // 4
     blank = " " * width
     for row in symbols:
@@ -30,8 +31,7 @@ def symbol_lines(symbols: Iterable[Symbol], bits: int, *, demangled: bool) -> It
             shown = f"{shown}{'@@' if default else '@'}{version}"
         if not shown.isprintable():
             shown = escape(shown)
-        note = f"  [{row.note}]" if row.note else ""
-        yield f"{address} {size:>7} {_middle(kind, bind, section)} {shown}{note}"
+        yield f"{address} {size:>7} {_middle(kind, bind, section)} {shown}"
 
 
 def _middle(kind: str, bind: str, section: str) -> str:

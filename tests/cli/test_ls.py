@@ -32,6 +32,24 @@ def test_count_is_what_nm_counts(fixture: Fixture) -> None:
     assert int(ran.out.split()[0]) == len(expected.stdout.splitlines())
 
 
+@pytest.mark.parametrize(
+    "name", ["armhf/thumb", "powerpc64/libsymbols.so", "ppc64le/libsymbols.so", "mips/hello"]
+)
+def test_the_name_is_last_whatever_a_value_says(fixture: Fixture, name: str) -> None:
+    """Columns are those of any other machine; notes are in the document."""
+    path = fixture(name)
+    (file,) = symprobe_json("ls", path, "--kind", "func")["files"]
+    names = []
+    for row in file["symbols"]:
+        at = "" if row["version"] is None else "@@" if row["default_version"] else "@"
+        names.append(f"{row['name']}{at}{row['version'] or ''}")
+    for options in ((), ("--grep", "")):  # from raw rows, and from Symbols
+        lines = symprobe("ls", path, "--kind", "func", "--no-demangle", *options).lines[1:]
+        assert [line.split()[-1] for line in lines] == names
+        assert {len(line.split()) for line in lines} <= {5, 6}
+    assert any("note" in s for s in file["symbols"]) or name.startswith("mips")
+
+
 def test_several_targets_each_with_its_name(fixture: Fixture) -> None:
     one, two = fixture("hello-pie"), fixture("hello-static")
     document = symprobe_json("ls", one, two, "--grep", "^main$")
