@@ -6,9 +6,11 @@ On a developer's machine a test whose tool is missing is skipped, with the tool'
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -24,11 +26,19 @@ PROBING = (
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str) -> NoReturn:
     """End the test: it can't run here. A failure in CI, else a skip."""
     if IN_CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def need_module(name: str) -> Any:
+    """The module of an optional package; ends the test where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        unavailable(str(error))
 
 
 def need_tracing() -> None:
@@ -50,7 +60,6 @@ def fixture() -> Callable[[str], Path]:
             return build(name)
         except FixtureUnavailableError as error:
             unavailable(str(error))
-            raise
 
     return path_of
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.conftest import unavailable
 from tests.support.run import symprobe, symprobe_json
 
 Fixture = Callable[[str], Path]
@@ -97,7 +96,7 @@ def test_a_process_in_another_root(tmp_path: Path) -> None:
     )
     subprocess.run(["gcc", "-static", "-o", busybox / "wait", source], check=True)
     if os.geteuid() != 0:
-        pytest.skip("chroot needs root")
+        unavailable("chroot needs root")
     with running("chroot", tmp_path, "/bin/wait") as pid:
         found = symprobe_json("ls", f"pid:{pid}", "--grep", "^only_here$")["files"][0]
         assert inode(found["path"]) == inode(str(busybox / "wait"))

@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.conftest import unavailable
 from tests.support.run import SCHEMAS, Ran, symprobe
 
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
@@ -63,6 +65,19 @@ def as_ordinary_user(*arguments: str | Path, cwd: Path | None = None) -> Ran:
     ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert "Traceback" not in ran.err
     return ran
+
+
+@contextmanager
+def file_system(place: Path) -> Iterator[None]:
+    """Another file system mounted on a directory; ends the test where that can't be done."""
+    command = ["mount", "-t", "tmpfs", "none", place]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        unavailable(mounted.stderr.strip())
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def bare(names: Iterable[str]) -> set[str]:

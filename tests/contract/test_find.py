@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.conftest import need_module
 from tests.contract.support import build, elf_files, nm
 from tests.support.run import symprobe, symprobe_json
 
@@ -157,8 +156,8 @@ def test_local_symbols_only_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_parquet_table_in_duckdb(fixture: Fixture, tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
-    pytest.importorskip("pyarrow")
+    duckdb = need_module("duckdb")
+    need_module("pyarrow")
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in ("libversioned.so", "liboddnames.so", "archive.a", "hello-pie"):

@@ -16,7 +16,7 @@ import pytest
 
 from symprobe.contract.index import Index
 from symprobe.contract.refresh import refresh
-from tests.contract.support import ALL, GREPPED, as_ordinary_user, build, found
+from tests.contract.support import ALL, GREPPED, as_ordinary_user, build, file_system, found
 from tests.support.run import SCHEMAS, symprobe
 
 Fixture = Callable[[str], Path]
@@ -106,14 +106,11 @@ def test_the_one_change_that_needs_refresh(tree: Path) -> None:
 def test_an_index_at_rest_and_mounts(tree: Path) -> None:
     index, mounted = tree.parent / "index", tree / "below"
     settled(tree, index)
-    subprocess.run(["mount", "-t", "tmpfs", "none", mounted], check=True)
-    try:
+    with file_system(mounted):
         assert found(tree, "--index", index) == ["one.so"]
         time.sleep(2.1)
         assert found(tree, "--index", index) == ["one.so"]
         assert looked_at(tree, index) == 0
-    finally:
-        subprocess.run(["umount", mounted], check=True)
     assert found(tree, "--index", index) == ALL
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pytest
-
+from tests.conftest import unavailable
 from tests.support.readelf import run
 
 _LOAD = re.compile(r"LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+) 0x\w+ (...)")
@@ -75,5 +74,5 @@ def installed(name: str) -> Elf:
         or f"/usr/lib/{platform.machine()}-linux-gnu/{name}"
     )
     if not Path(found).exists():
-        pytest.skip(f"{name} is not on this machine")
+        unavailable(f"{name} is not on this machine")
     return Elf(Path(found).resolve())

@@ -12,13 +12,13 @@ import pytest
 
 from symprobe.resolve import x86
 from symprobe.resolve.instructions import on_boundary
-from tests.conftest import unavailable
+from tests.conftest import need_module, unavailable
 from tests.resolve.instructions_elf import Elf, installed
 
 
 def test_lengths_agree_with_another_disassembler() -> None:
     """Random bytes, and the beginnings of all functions of libc: where both know the length."""
-    capstone = pytest.importorskip("capstone")
+    capstone = need_module("capstone")
     disassembler = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     chance = random.Random(64)
     starts = (
@@ -87,7 +87,7 @@ def test_straight_lines_agree_with_objdump() -> None:
 @pytest.mark.parametrize("machine", ["x86_64", "i386"])
 def test_boundaries_agree_with_objdump(machine: str, tmp_path: Path) -> None:
     """Every byte of the first part of many functions: of bash, or of a 32-bit program."""
-    pytest.importorskip("capstone")
+    need_module("capstone")
     if machine == "x86_64":
         elf = installed("bash")
     else:

@@ -16,6 +16,7 @@ from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason
 from symprobe.resolve import Options, resolve
 from symprobe.resolve.provider import provider_of
+from tests.conftest import unavailable
 from tests.elfwriter import with_data
 from tests.support.written import CODE, DYNSYM, PLAIN
 
@@ -71,7 +72,7 @@ def test_every_function_is_where_readelf_says(name: str) -> None:
     if not Path(path).exists():
         path = f"/usr{path}"
     if not Path(path).exists():
-        pytest.skip(f"{name} is not on this machine")
+        unavailable(f"{name} is not on this machine")
     expected = independent_offsets(path)
     answer = resolve(Binary(path, debug_roots=()), "*")
     offsets: dict[str, set[int]] = {}

@@ -10,8 +10,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from symprobe.demangle import is_mangled
 from tests.conftest import unavailable
 from tests.elfwriter import SHT_STRTAB, SHT_SYMTAB, ElfFile, Section, Symbol, symbol_table
@@ -57,7 +55,7 @@ def real_file(name: str) -> Path:
 
 
 def _missing(name: str) -> Path:
-    pytest.skip(f"{name} is not on this machine")
+    unavailable(f"{name} is not on this machine")
 
 
 def mangled_names(path: Path, count: int = SAMPLE) -> list[str]:

@@ -16,6 +16,7 @@ from symprobe.trace.counts import By, CallCounter
 from symprobe.trace.members import Command, Everyone, Processes
 from symprobe.trace.mode import Setting
 from symprobe.trace.source import source
+from tests.conftest import unavailable
 
 HEADERS = bccload.HEADERS / "include"
 
@@ -145,7 +146,7 @@ def test_the_registers_are_where_the_kernels_own_header_has_them(
     compiler: str, tmp_path: Path
 ) -> None:
     if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is missing")
+        unavailable(f"{compiler} is missing")
     if compiler == "gcc" and os.uname().machine != "x86_64":
         pytest.skip("the compiler is not for x86-64")
     theirs = "struct pt_regs" if compiler == "gcc" else "struct user_pt_regs"

@@ -18,6 +18,7 @@ from symprobe.trace.counts import By
 from symprobe.trace.members import Command, Everyone, Processes, descendants
 from symprobe.trace.run import Plan, run
 from symprobe.trace.session import Tracer
+from tests.conftest import unavailable
 from tests.trace.helpers import proceed, target, trace_command, waiting
 
 
@@ -225,7 +226,7 @@ def test_member_offsets_agree_with_another_reader() -> None:
         ["bpftrace", "-lv", "struct task_struct"], capture_output=True, text=True, check=False
     ).stdout
     if "pid_t tgid;" not in text:
-        pytest.skip("bpftrace can't show the kernel's BTF")
+        unavailable("bpftrace can't show the kernel's BTF")
     script = 'BEGIN { printf("%d %d\\n", offsetof(struct task_struct, tgid), 0); exit(); }'
     done = subprocess.run(["bpftrace", "-e", script], capture_output=True, text=True, check=False)
     names = ["task_struct.pid", "task_struct.tgid"]
