@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -262,18 +263,21 @@ def _named(graph: DependencyGraph, name: str) -> list[Dependency]:
 
 
 def _lines(answer: Answer, options: Options) -> Iterator[str]:
-    graph = answer.graph
+    graph, behind = answer.graph, ""
     if options.why is not None:
         yield from render.why_lines(graph, _named(graph, options.why))
     elif options.who is not None:
         yield from render.import_lines(graph, answer.imports)
     elif options.dot:
         yield from render.dot_lines(graph)
+        behind = "//"  # as comments, the rest leaves the graph one
     else:
         lines = render.tree_lines if options.tree else render.graph_lines
         yield from lines(graph, answer.links)
-    yield from render.mapped_lines(answer.mapped)
-    yield from render.unresolved_lines(answer.unresolved)
+    for line in chain(
+        render.mapped_lines(answer.mapped), render.unresolved_lines(answer.unresolved)
+    ):
+        yield behind + line
 
 
 def _value(answer: Answer, options: Options) -> dict[str, Any]:

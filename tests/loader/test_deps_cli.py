@@ -141,6 +141,9 @@ def test_unresolved(tmp_path: Path) -> None:
         {"name": "gone", "version": None, "needed_by": f"{tmp_path}/x.so"}
     ]
     assert symprobe("deps", tmp_path / "x.so").code == 0
+    graph = symprobe("deps", "--dot", "--unresolved", tmp_path / "x.so")
+    assert graph.code == 1
+    assert graph.lines[-2:] == ["}", f"//{ran.lines[-1]}"]  # a comment: the graph stays one
 
 
 def test_the_tree_and_the_graph(rule: rules.Rule) -> None:
