@@ -196,7 +196,7 @@ def _refreshed(
     from symprobe.contract.refresh import refresh, unanswered
 
     if every_file is False:
-        return unanswered(index, tops)
+        return list(unanswered(index.connection, tops))
     with progress("indexing", None) as advance:
         return refresh(
             index,

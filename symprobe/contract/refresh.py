@@ -61,20 +61,17 @@ def refresh(
     return walk.problems
 
 
-def unanswered(index: Index, tops: Sequence[str]) -> list[Problem]:
+def unanswered(connection: sqlite3.Connection, tops: Sequence[str]) -> Iterator[Problem]:
     """What an index as it is can't answer for: `tops` (absolute paths) that it has never seen,
     directories that could not be read. Errors: sqlite3.Error."""
-    problems = []
     for top in tops:
         where, values = _range(top)
-        ask = index.connection.execute
-        query = f"SELECT path, problem FROM directories WHERE {where} AND problem NOT IN ('', ?)"
-        for path, problem in of_types(ask(query, (*values, _FOREIGN)), bytes, str):
-            problems.append(Problem(os.fsdecode(path), problem))
-        known = (f"SELECT 1 FROM {table} WHERE {where}" for table in ("directories", "files"))
-        if not any(ask(query, values).fetchone() for query in known):
-            problems.append(Problem(top, "not in the index: leave out --no-refresh"))
-    return problems
+        query = f"SELECT path, problem FROM directories WHERE {where} AND problem != ?"
+        rows = list(of_types(connection.execute(query, (*values, _FOREIGN)), bytes, str))
+        yield from (Problem(os.fsdecode(path), problem) for path, problem in rows if problem)
+        query = f"SELECT 1 FROM files WHERE {where}"
+        if not rows and connection.execute(query, values).fetchone() is None:
+            yield Problem(top, "not in the index: leave out --no-refresh")
 
 
 # -- what is not as the index knows it

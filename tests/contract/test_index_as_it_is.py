@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from symprobe.contract.index import Index
-from tests.contract.support import ALL, GREPPED, as_ordinary_user, found
+from tests.contract.support import ALL, GREPPED, as_ordinary_user, file_system, found
 from tests.support.run import symprobe
 
 
@@ -59,6 +59,18 @@ def test_a_path_that_an_index_does_not_know_is_told(tree: Path) -> None:
     for path in (tree / "empty", tree / "one.so"):
         ran = symprobe("find", "no_such_name", path, "--index", index, "--no-refresh")
         assert (ran.code, ran.out, ran.err) == (1, "", "")
+
+
+def test_a_file_system_that_was_not_entered_is_not_known(tree: Path) -> None:
+    index, mounted = tree.parent / "index", tree / "mounted"
+    mounted.mkdir()
+    with file_system(mounted):
+        shutil.copy(tree / "one.so", mounted)
+        assert found(tree, "--index", index) == ALL
+        assert found(tree, "--index", index, "--no-refresh") == ALL
+        ran = symprobe("find", GREPPED, mounted, "--index", index, "--no-refresh")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"symprobe: {mounted}: not in the index: leave out --no-refresh\n"
 
 
 def test_an_index_as_it_is_tells_what_could_not_be_read(tree: Path) -> None:
