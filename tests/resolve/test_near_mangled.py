@@ -67,6 +67,14 @@ def test_what_was_meant_is_proposed(library: Path, typed: str, meant: list[str])
     assert set(names) <= listed(library)
 
 
+def test_a_gate_proposes_them_too(library: Path) -> None:
+    ran = symprobe("check", library, "--require", "_ZN3foo3baxEi")
+    assert ran.code == 1
+    assert ran.lines[0].startswith(
+        f"{library}: require _ZN3foo3baxEi: not there, but _ZN3foo3barEi"
+    )
+
+
 def test_a_stripped_file_has_those_of_its_dynamic_table(library: Path, tmp_path: Path) -> None:
     stripped = tmp_path / "stripped.so"
     subprocess.run(["strip", "-o", stripped, library], check=True)
