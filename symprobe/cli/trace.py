@@ -24,17 +24,21 @@ from symprobe.debuginfo import DEFAULT_DEBUG_ROOTS
 from symprobe.errors import NotFoundError, TargetError
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
 from symprobe.resolve import Options, resolve
+from symprobe.resolve.spec import SpecKind, parse
 from symprobe.target import Target
+from symprobe.trace.ahead import Ahead
 from symprobe.trace.counts import By
 from symprobe.trace.privileges import need_permission
 from symprobe.trace.question import prepare
-from symprobe.trace.run import Plan, invoking_user
+from symprobe.trace.run import Plan, compile_ahead, invoking_user
 
 if TYPE_CHECKING:
     from symprobe.cli.trace_listen import Listener
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
+_MANY = 10_000
+"""Symbols of a file that take so long to resolve that the program is compiled meanwhile."""
 _COMMAND = "symprobe.trace.command"
 """Where the arguments behind `--` wait, in the context's meta."""
 
@@ -123,9 +127,15 @@ def _trace(text: str, symbols: list[str], plan: Plan, asked: Asked, to: ask.Outl
         listener = None if address is None else _listening(address, plan.by, opened)
         gc.disable()  # targets make no cycles; `*` makes 100,000 of them
         exact = plan.exact_entry or asked.exact_entry
-        resolution = _resolve(text, tuple(symbols), plan.pids, exact_entry=exact)
+        found = _binaries(text, plan.pids)
+        if not asked.anything:
+            plan = replace(plan, ahead=_ahead(plan, symbols, found, opened))
+        resolution = _resolve(found, tuple(symbols), exact_entry=exact)
         gc.freeze()
         gc.enable()
+        if plan.ahead is not None:
+            plan.ahead.wait()
+        _warn(found)
         plan = replace(plan, targets=resolution.targets, rejected=resolution.rejected)
         show = Show(
             plan,
@@ -165,21 +175,43 @@ def _listening(address: tuple[str, int], by: By | None, opened: ExitStack) -> Li
     return listener
 
 
+def _ahead(
+    plan: Plan, symbols: list[str], found: list[tuple[Target, Binary]], opened: ExitStack
+) -> Ahead | None:
+    """The program, being compiled while very many functions are resolved: until it is, nothing may
+    be written to stderr."""
+    room = sum(sum(binary.symbol_count().values()) + 1 for _, binary in found)
+    if room < _MANY or all(parse(text).kind is SpecKind.NAME for text in symbols):
+        return None
+    ahead = compile_ahead(plan, room)
+    if ahead is not None:
+        opened.callback(ahead.close)
+    return ahead
+
+
+def _binaries(text: str, pids: tuple[int, ...]) -> list[tuple[Target, Binary]]:
+    """The file of TARGET, or those that the processes have of it."""
+    return [(found, Binary(found.file)) for found in _files(text, pids)]
+
+
 def _resolve(
-    text: str, symbols: tuple[str, ...], pids: tuple[int, ...], *, exact_entry: bool
+    binaries: list[tuple[Target, Binary]], symbols: tuple[str, ...], *, exact_entry: bool
 ) -> Resolution:
-    """The functions to trace: in the file of TARGET, or in those that the processes have of it."""
+    """The functions to trace."""
     targets: dict[tuple[tuple[int, int], int], ProbeTarget] = {}
     rejected: dict[Rejected, None] = {}
-    for found in _files(text, pids):
-        binary = Binary(found.file)
+    for found, binary in binaries:
         options = Options(exact_entry=exact_entry, pid=found.pid, provider=provider(found))
         answer = resolve(binary, *symbols, options=options)
-        for clause in binary.warnings:
-            complain(f"{binary.path.shown}: warning: {clause}")
         targets |= {(each.inode, each.offset): each for each in answer.targets}
         rejected |= dict.fromkeys(_rejected(answer, found))
     return Resolution(tuple(targets.values()), tuple(rejected))
+
+
+def _warn(binaries: list[tuple[Target, Binary]]) -> None:
+    for _, binary in binaries:
+        for clause in binary.warnings:
+            complain(f"{binary.path.shown}: warning: {clause}")
 
 
 def _rejected(answer: Resolution, found: Target) -> tuple[Rejected, ...]:
@@ -193,7 +225,7 @@ def _rejected(answer: Resolution, found: Target) -> tuple[Rejected, ...]:
 
 def _span_ends(text: str, symbol: str, pids: tuple[int, ...]) -> tuple[ProbeTarget, ...]:
     """The functions that end a span. NotFoundError: there are none."""
-    found = _resolve(text, (symbol,), pids, exact_entry=False)
+    found = _resolve(_binaries(text, pids), (symbol,), exact_entry=False)
     if not found.targets:
         why = found.rejected[0].detail if found.rejected else "no such function"
         raise NotFoundError(f"--span {symbol}: {why}", file=text)

@@ -13,44 +13,48 @@ import mmap
 import os
 from collections.abc import Iterable
 
-from symprobe.process import Mapping, mappings
-from symprobe.trace.sites import OpenFile
+from symprobe.probe import ProbeTarget
+from symprobe.process import mappings
 
 _WORTH = 1 << 14
 """Bytes that are copied in the time that a breakpoint takes to be written and removed."""
-_IN_MEMORY = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+_IN_MEMORY = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
 _FAILED = ctypes.c_void_p(-1).value  # MAP_FAILED
 _LARGE_PAGE = 2 << 20
 """Of x86-64, and of aarch64 with pages of 4 KiB: a copy in large pages is made faster."""
 _MREMAP_MAYMOVE, _MREMAP_FIXED = 1, 2  # linux/mman.h
 
 
-def keep_out(files: Iterable[OpenFile]) -> None:
-    """Have copies of the code of files with many probes, where this process has them mapped.
+def keep_out(targets: Iterable[ProbeTarget]) -> None:
+    """Have copies of the code of files with many targets, where this process has them mapped.
 
     Also children that are forked later, until they execute a program, then make calls that no
     probe sees.
     """
-    worth = {file.inode: (file.fd, len(file.sites) * _WORTH) for file in files}
+    places: dict[tuple[int, int], list[int]] = {}
+    for target in targets:
+        places.setdefault(target.inode, []).append(target.offset)
     for each in mappings(os.getpid()):
-        fd, most = worth.get(each.inode, (-1, 0))
-        wanted = each.permissions == "r-xp" and each.end - each.start <= most
-        if wanted and each.start in _unchanged():
-            _copy(fd, each)
+        offsets = places.get(each.inode)
+        if offsets is None or each.permissions != "r-xp":
+            continue
+        first, last = (at // mmap.PAGESIZE * mmap.PAGESIZE for at in (min(offsets), max(offsets)))
+        low = max(each.start, each.start + first - each.offset)
+        high = min(each.end, each.start + last - each.offset + 2 * mmap.PAGESIZE)
+        if 0 < high - low <= len(offsets) * _WORTH and each.start in _unchanged():
+            _copy(low, high - low)
 
 
-def _copy(file: int, code: Mapping) -> None:
+def _copy(code: int, size: int) -> None:
     """Put a copy of executable code in its place; nothing where the system does not allow it."""
-    size = code.end - code.start
     libc = _libc()
     room = libc.mmap(None, size + _LARGE_PAGE, mmap.PROT_READ | mmap.PROT_WRITE, _IN_MEMORY, -1, 0)
     if room == _FAILED:
         return
     copy = -(-room // _LARGE_PAGE) * _LARGE_PAGE
-    libc.madvise(copy, size, mmap.MADV_HUGEPAGE)
-    read = os.preadv(file, [(ctypes.c_char * size).from_address(copy)], code.offset)
-    if read > 0 and libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0:
-        libc.mremap(copy, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, code.start)
+    ctypes.memmove(copy, code, size)
+    if libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0:
+        libc.mremap(copy, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, code)
     libc.munmap(room, size + _LARGE_PAGE)
 
 

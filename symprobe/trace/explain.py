@@ -78,26 +78,30 @@ def reasons(
     """
     nothing = "no call met the condition" if conditional else "never called"
     called: set[Inode] = {hit.target.inode for hit in snapshot.hits if hit.calls}
-    copies = _inlined_copies([hit.target for hit in snapshot.hits])
+    copies = _inlined_copies(tuple(hit.target for hit in snapshot.hits))
+    whys: dict[Inode, str] = {}
     found = {}
-    for index, hit in enumerate(snapshot.hits):
-        why = "" if hit.calls else _reason(hit.target, snapshot, seen, called, nothing)
-        number = copies[index]
-        what = f"{number} inlined {'copy' if number == 1 else 'copies'} can't be counted"
-        if text := "; ".join(filter(None, (why, what if number else ""))):
-            found[index] = text
+    for index, (hit, number) in enumerate(zip(snapshot.hits, copies, strict=True)):
+        why = ""
+        if not hit.calls and not (why := whys.get(hit.target.inode, "")):
+            why = whys[hit.target.inode] = _reason(hit.target, snapshot, seen, called, nothing)
+        if number:
+            what = f"{number} inlined {'copy' if number == 1 else 'copies'} can't be counted"
+            why = f"{why}; {what}" if why else what
+        if why:
+            found[index] = why
     return found
 
 
-def _inlined_copies(targets: Sequence[ProbeTarget]) -> list[int]:
+def _inlined_copies(targets: tuple[ProbeTarget, ...]) -> list[int]:
     """How often each is inlined, as far as debug information tells; of many it is not asked."""
     from symprobe.resolve.details import with_source
 
-    known = with_source(Resolution(tuple(targets), ()), FilePath.plain(""), DEFAULT_DEBUG_ROOTS)
-    return [
-        max(each.source.inlined if each.source is not None else 0 for each in pair)
-        for pair in zip(targets, known.targets, strict=True)
-    ]
+    known = with_source(Resolution(targets, ()), FilePath.plain(""), DEFAULT_DEBUG_ROOTS)
+    own, found = (
+        [t.source.inlined if t.source else 0 for t in s] for s in (targets, known.targets)
+    )
+    return list(map(max, own, found))
 
 
 def _reason(

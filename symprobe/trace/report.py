@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from symprobe.probe import Rejected
 from symprobe.trace.command import Ended
@@ -11,8 +12,7 @@ from symprobe.trace.sites import probe_offset
 from symprobe.trace.snapshot import Hits, Snapshot, Span
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One function. probed: the file offset of the probe.
 
     reason: why it has 0 calls, if so, and what was not counted.
@@ -80,13 +80,14 @@ def rows(
     reasons: as explain.reasons() gives them, by the place in snapshot.hits.
     """
     found = [
-        _row(snapshot, hit, reasons.get(index, ""), exact_entry)
+        Row(
+            hit,
+            snapshot.rate(hit) if hit.calls else 0.0,
+            probe_offset(hit.target, exact_entry),
+            reasons.get(index, ""),
+        )
         for index, hit in enumerate(snapshot.hits)
     ]
     found.sort(key=lambda row: -row.hits.calls)
     kept = found if top is None else found[:top]
     return tuple(kept), len(found) - len(kept)
-
-
-def _row(snapshot: Snapshot, hit: Hits, reason: str, exact_entry: bool) -> Row:
-    return Row(hit, snapshot.rate(hit), probe_offset(hit.target, exact_entry), reason)

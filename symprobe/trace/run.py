@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from symprobe.errors import TraceError
 from symprobe.probe import ProbeTarget, Rejected
-from symprobe.trace import expect
+from symprobe.trace import expect, features
+from symprobe.trace.ahead import Ahead
+from symprobe.trace.aloof import keep_out
 from symprobe.trace.command import HeldCommand, User
 from symprobe.trace.counts import By
 from symprobe.trace.explain import Seen, every_process, look, reasons, refused_targets
@@ -38,7 +40,7 @@ class Plan:
     everyone; else pids, with their descendants if follow; else all processes.
     expectations: as in trace/expect.py.  strict: fail when a probe is refused.
     prepared: what to look at besides the calls; its targets are then the ones to probe.
-    aloof: as for Tracer.
+    aloof, ahead: as for Tracer.
     """
 
     targets: tuple[ProbeTarget, ...]
@@ -60,6 +62,7 @@ class Plan:
     strict: bool = False
     prepared: Prepared | None = None
     aloof: bool = False
+    ahead: Ahead | None = None
 
 
 def run(
@@ -79,6 +82,10 @@ def run(
     expectations = [expect.parse(text, targets, plan.rejected) for text in plan.expectations]
     with ExitStack() as stack:
         command = None
+        if plan.ahead is not None:
+            plan.ahead.wait()
+            if plan.aloof:  # the command is forked from this process
+                keep_out(targets)
         if plan.command:
             command = stack.enter_context(
                 HeldCommand(
@@ -95,7 +102,8 @@ def run(
                 where=None if plan.prepared is None else plan.prepared.where,
                 exact_entry=plan.exact_entry,
                 engine=plan.engine,
-                aloof=plan.aloof,
+                aloof=plan.aloof and plan.ahead is None,
+                ahead=plan.ahead,
             )
         )
         if plan.strict and (plan.rejected or tracer.refused):
@@ -195,6 +203,21 @@ def _membership(plan: Plan, command: HeldCommand | None) -> Membership:
     if plan.pids:
         return Processes(plan.pids, plan.follow)
     return Everyone()
+
+
+def compile_ahead(plan: Plan, room: int) -> Ahead | None:
+    """Begin to compile what a plan without targets yet will need; room: for how many at most.
+    None where another program will be needed. Errors: TraceError."""
+    if plan.engine is Engine.PERF_EVENT or not features.probe().uprobe_multi:
+        return None
+    who: Membership = Everyone()
+    if plan.command and not plan.everyone:
+        who = Command(0)
+    elif plan.pids:
+        who = Processes(plan.pids, plan.follow)
+        if not plan.follow and len(plan.pids) == 1:
+            who = Everyone(except_self=False)  # the kernel picks it out
+    return Ahead(who, plan.by, room)
 
 
 def _look(plan: Plan, who: Membership) -> dict[tuple[int, int], Seen]:

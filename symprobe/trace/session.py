@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -19,6 +19,7 @@ from symprobe.errors import PatternError, TraceError
 from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
 from symprobe.trace import bccload, bpfcall, features, kfunc, members
+from symprobe.trace.ahead import Ahead
 from symprobe.trace.aloof import keep_out
 from symprobe.trace.counts import MOST_GROUPS, By, CallCounter, Counts
 from symprobe.trace.links import Engine, Linked, Links, link_all, probe_each
@@ -41,7 +42,7 @@ class Tracer:
     ...).  where: only calls for which this condition holds.  exact_entry: probe the first
     byte of every function, even where the next instruction costs less.
     engine: None takes the best that the kernel has.  aloof: this process, and what it
-    forks from now on, need not be traced: see aloof.py.
+    forks from now on, need not be traced: see aloof.py.  ahead: what may be compiled already.
 
     Entering raises TraceError when this machine can't trace, TargetError when
     a chosen process is gone, PatternError for a condition that the mode can't have.
@@ -70,6 +71,7 @@ class Tracer:
         engine: Engine | None = None,
         most_groups: int = MOST_GROUPS,
         aloof: bool = False,
+        ahead: Ahead | None = None,
     ) -> None:
         self.targets = tuple(targets.targets if isinstance(targets, Resolution) else targets)
         self.who: Membership = Everyone() if who is None else who
@@ -84,6 +86,7 @@ class Tracer:
         )
         self._counter = CallCounter(0, by, most_groups)
         self._aloof = aloof
+        self._ahead = ahead
         self._setting = Setting(len(self.targets))
         self._engine = engine
         self._started = 0.0
@@ -108,20 +111,31 @@ class Tracer:
             alone = self._only_process()
             who = Everyone(except_self=False) if alone else self.who
             own = None if self._engine is Engine.UPROBE_MULTI else range(slots)
-            text = source(who, self._counter, self._setting, self._mode, self._where, probes, own)
-            self._program = bccload.compile_program(text)
+            self._program = self._compiled(who, probes, own)
             stack.callback(self._program.cleanup)
             stack.callback(self._mode.close)
             self._mode.start(self._program)
             members.enrol(self._program, who)
             if self._aloof:
-                keep_out(files)
+                keep_out(self.targets)
             links = self._attach(probes, files, alone, stack)
             stack.callback(links.close)
             self._note_refused(links, harmed)
             self._started = time.monotonic()
             self._stack = stack.pop_all()
         return self
+
+    def _compiled(self, who: Membership, probes: Probes, slots: Iterable[int] | None) -> Any:
+        """The program, which may have been compiled ahead, with room for more."""
+
+        def text(counter: CallCounter) -> str:
+            return source(who, counter, self._setting, self._mode, self._where, probes, slots)
+
+        if self._ahead is not None and self._ahead.room >= self._counter.slots:
+            program = self._ahead.take(text(replace(self._counter, slots=self._ahead.room)))
+            if program is not None:
+                return program
+        return bccload.compile_program(text(self._counter))
 
     def __exit__(
         self,
@@ -141,11 +155,14 @@ class Tracer:
         duration = time.monotonic() - self._started
         measured = self._mode.read(self._program, self._setting)
         unreturned = self._unreturned(counts)
-        hits = tuple(
-            _hits(target, slot, counts, measured, unreturned)
-            for slot, target in enumerate(self.targets)
-            if slot not in self._refused_slots
-        )
+        if not counts.groups and measured == Measured() and unreturned is None:
+            every: Iterable[Hits] = map(Hits, self.targets, counts.calls)
+        else:
+            every = (
+                _hits(target, slot, counts, measured, unreturned)
+                for slot, target in enumerate(self.targets)
+            )
+        hits = tuple(h for slot, h in enumerate(every) if slot not in self._refused_slots)
         loads = {
             inode: counts.calls[slot]
             for inode, slot in self._load_slots.items()

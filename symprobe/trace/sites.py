@@ -11,6 +11,7 @@ import mmap
 import os
 import platform
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -70,9 +71,11 @@ def open_files(targets: Iterable[ProbeTarget], *, exact_entry: bool) -> Iterator
     files: dict[tuple[int, int], OpenFile] = {}
     try:
         for slot, target in enumerate(targets):
-            if target.inode not in files:
-                files[target.inode] = OpenFile(target.file, target.inode, _open(target))
-            files[target.inode].sites.append(Site(slot, probe_offset(target, exact_entry)))
+            file = files.get(target.inode)
+            if file is None:
+                file = OpenFile(target.file, target.inode, _open(target))
+                files[target.inode] = file
+            file.sites.append(Site(slot, probe_offset(target, exact_entry)))
         yield list(files.values())
     finally:
         for file in files.values():
@@ -150,14 +153,21 @@ def _to_be_looked_at(file: OpenFile) -> list[tuple[int, int]]:
 
 def _doubtful(file: OpenFile) -> Iterator[int]:
     """The offsets of instructions whose first bytes don't tell that the kernel takes a probe."""
-    sure: dict[bytes, bool] = {}
-    block, start = b"", 0
-    for offset in sorted(site.offset for site in file.sites):
-        if offset + 4 > start + len(block):
-            block, start = os.pread(file.fd, _BLOCK, offset), offset
-        code = block[offset - start : offset - start + 4]
-        known = sure.get(code)
-        if known is None:
-            known = sure[code] = code == ENDBR64 or settled_cost(code[:2]) is not None
-        if not known:
-            yield offset
+    offsets = sorted(site.offset for site in file.sites)
+    settled: dict[bytes, bool] = {}
+    at = 0
+    while at < len(offsets):
+        start = offsets[at]
+        code = os.pread(file.fd, _BLOCK, start)
+        behind = max(bisect_left(offsets, start + len(code) - 3), at + 1)
+        here = offsets[at:behind]
+        for offset, first in zip(
+            here, [code[o - start : o - start + 4] for o in here], strict=True
+        ):
+            sure = settled.get(first)
+            if sure is None:
+                sure = first == ENDBR64 or settled_cost(first[:2]) is not None
+                settled[first] = sure
+            if not sure:
+                yield offset
+        at = behind

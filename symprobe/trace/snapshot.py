@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from symprobe.probe import ProbeTarget
 from symprobe.trace.histogram import Histogram
@@ -52,8 +53,7 @@ class Span:
         return self.times.count if self.times is not None else 0
 
 
-@dataclass(frozen=True)
-class Hits:
+class Hits(NamedTuple):
     """The calls of one target; by: the same calls in groups, most first, when asked for.
 
     unreturned: calls that have not returned, None when returns were not looked at.  latency: ns

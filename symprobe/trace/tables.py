@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,10 @@ def per_cpu(
 def sums(table: Any, key_size: int, most: int) -> list[tuple[bytes, int]]:
     """Each key of a per-CPU map of u64 with the sum over the CPUs."""
     cpus = possible_cpus()
-    unpack = struct.Struct(f"={cpus}Q").unpack
-    return [(key, sum(unpack(value))) for key, value in entries(table, key_size, 8 * cpus, most)]
+    found = list(entries(table, key_size, 8 * cpus, most))
+    cells = array("Q", b"".join([value for _, value in found]))
+    totals = map(sum, zip(*(cells[cpu::cpus] for cpu in range(cpus)), strict=True))
+    return [(key, total) for (key, _), total in zip(found, totals, strict=True)]
 
 
 def counters(table: Any, size: int) -> list[int]:

@@ -62,7 +62,7 @@ SNAPSHOT = Snapshot(
 def page(mode: str = "latency") -> str:
     recorder = SeriesRecorder()
     for step in range(9):
-        hits = tuple(replace(hit, calls=hit.calls * step // 8) for hit in SNAPSHOT.hits)
+        hits = tuple(hit._replace(calls=hit.calls * step // 8) for hit in SNAPSHOT.hits)
         recorder.add(replace(SNAPSHOT, hits=hits, duration=step / 4))
     found, left = rows(SNAPSHOT, {}, exact_entry=True)
     rejected = (Rejected(HOSTILE, Reason.KERNEL, HOSTILE),)

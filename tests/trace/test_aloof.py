@@ -44,9 +44,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     lines, bad = [".text"], set()
     good = ["push %rbx; pop %rbx", "sub $8, %rsp; add $8, %rsp", "endbr64", "nop"]
     for i in range(3000):
-        code = chosen.choice(
-            ["push %rbx; pop %rbx", "sub $8, %rsp; add $8, %rsp", "endbr64", "nop"]
-        )
+        code = chosen.choice(good)
         if i % 301 == 7:
             bad.add(f"f{i}")
             code = chosen.choice(["lock incl (%rdi)", "hlt", "int3", ".byte 0x06", "in $1, %al"])
