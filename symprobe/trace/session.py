@@ -22,13 +22,14 @@ from symprobe.trace import bccload, bpfcall, features, kfunc, members
 from symprobe.trace.ahead import Ahead
 from symprobe.trace.aloof import keep_out
 from symprobe.trace.counts import MOST_GROUPS, By, CallCounter, Counts
+from symprobe.trace.hits import hits_of
 from symprobe.trace.links import Engine, Linked, Links, link_all, probe_each
 from symprobe.trace.loaded import load_mark
 from symprobe.trace.members import Everyone, Membership, Processes
 from symprobe.trace.mode import Measured, Mode, OnlyCalls, Setting
 from symprobe.trace.program import Probes
 from symprobe.trace.sites import OpenFile, Site, open_files
-from symprobe.trace.snapshot import Group, Hits, Snapshot
+from symprobe.trace.snapshot import Snapshot
 from symprobe.trace.source import source
 from symprobe.trace.tables import counters
 from symprobe.trace.where import Where
@@ -155,14 +156,7 @@ class Tracer:
         duration = time.monotonic() - self._started
         measured = self._mode.read(self._program, self._setting)
         unreturned = self._unreturned(counts)
-        if not counts.groups and measured == Measured() and unreturned is None:
-            every: Iterable[Hits] = map(Hits, self.targets, counts.calls)
-        else:
-            every = (
-                _hits(target, slot, counts, measured, unreturned)
-                for slot, target in enumerate(self.targets)
-            )
-        hits = tuple(h for slot, h in enumerate(every) if slot not in self._refused_slots)
+        hits = hits_of(self.targets, self._refused_slots, counts, measured, unreturned)
         loads = {
             inode: counts.calls[slot]
             for inode, slot in self._load_slots.items()
@@ -306,25 +300,3 @@ class Tracer:
                 f"{self.refused[0].detail}",
                 next_step="count the calls instead" if harmed else "no function can be traced",
             )
-
-
-def _hits(
-    target: ProbeTarget,
-    slot: int,
-    counts: Counts,
-    measured: Measured,
-    unreturned: list[int] | None,
-) -> Hits:
-    """What is known of one target."""
-    groups = counts.groups[slot] if counts.groups else {}
-    times = measured.latency_groups[slot] if measured.latency_groups else {}
-    found = (Group(key, calls, times.get(key)) for key, calls in groups.items())
-    return Hits(
-        target,
-        counts.calls[slot],
-        tuple(sorted(found, key=lambda group: (-group.calls, str(group.key)))),
-        None if unreturned is None else unreturned[slot],
-        measured.latencies[slot] if measured.latencies else None,
-        measured.values[slot] if measured.values else (),
-        measured.stacks[slot] if measured.stacks else (),
-    )
