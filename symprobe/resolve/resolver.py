@@ -6,8 +6,7 @@ What few questions need is imported where it is used: a plain name is answered i
 starting takes.
 """
 
-from collections.abc import Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from symprobe.binary import Binary
@@ -15,6 +14,7 @@ from symprobe.errors import SymprobeError
 from symprobe.model import FilePath, Kind, Symbol
 from symprobe.probe import ProbeTarget, Reason, Rejected, Resolution
 from symprobe.resolve.match import Match, imports_functions, match
+from symprobe.resolve.merge import merged, without_twins
 from symprobe.resolve.names import is_cold
 from symprobe.resolve.spec import ALL_VERSIONS, PLT, Spec, SpecKind, parse
 from symprobe.resolve.targets import Builder
@@ -22,8 +22,6 @@ from symprobe.resolve.targets import Builder
 if TYPE_CHECKING:
     from symprobe.resolve.bulk import Columns
     from symprobe.resolve.provider import Provider
-
-_OFFSET = itemgetter(ProbeTarget._fields.index("offset"))
 
 
 class Options(NamedTuple):
@@ -65,7 +63,7 @@ def all_functions(binary: Binary) -> "tuple[Columns, tuple[Rejected, ...]] | Non
     from symprobe.resolve.bulk import all_columns
 
     found = all_columns(binary)
-    return None if found is None else (found[0], _without_twins(found[1]))
+    return None if found is None else (found[0], without_twins(found[1]))
 
 
 class Resolver:
@@ -87,8 +85,8 @@ class Resolver:
                 unmatched.append(spec.text)
             self._targets += targets
             self._rejected.update(dict.fromkeys(rejected))
-        told = _without_twins(self._rejected)
-        return Resolution(tuple(_merged(self._targets)), told, tuple(unmatched))
+        told = without_twins(self._rejected)
+        return Resolution(tuple(merged(self._targets)), told, tuple(unmatched))
 
     def _one(self, spec: Spec) -> tuple[list[ProbeTarget], list[Rejected]]:
         if spec.kind is SpecKind.ADDRESS and spec.vaddr is not None:
@@ -285,33 +283,6 @@ def _split(
         [m for m in made if isinstance(m, ProbeTarget)],
         [m for m in made if isinstance(m, Rejected)],
     )
-
-
-def _merged(targets: Sequence[ProbeTarget]) -> Iterable[ProbeTarget]:
-    """Targets unique by inode and offset, each with all the names that it was found under."""
-    if len(set(map(_OFFSET, targets))) == len(targets):  # all functions of a binary, say
-        return targets
-    places: dict[tuple[tuple[int, int], int], ProbeTarget] = {}
-    for target in targets:
-        known = places.setdefault((target.inode, target.offset), target)
-        if known is target:
-            continue
-        names = dict(
-            zip(known.names + target.names, known.demangled + target.demangled, strict=True)
-        )
-        notes = tuple(dict.fromkeys(known.notes + target.notes))
-        places[target.inode, target.offset] = known._replace(
-            names=tuple(names), demangled=tuple(names.values()), notes=notes
-        )
-    return places.values()
-
-
-def _without_twins(rejected: Iterable[Rejected]) -> tuple[Rejected, ...]:
-    """Without the bare name where the same is said of it with its version: `.symtab` and debug
-    files have the names of `.dynsym` once more, most of them without a version."""
-    several = tuple(rejected)
-    versioned = {r._replace(name=r.name.partition("@")[0]) for r in several if "@" in r.name}
-    return tuple(r for r in several if r not in versioned)
 
 
 def _by_place(symbols: Sequence[Symbol]) -> list[list[Symbol]]:
