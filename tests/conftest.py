@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,8 @@ PROBING = (
     "tests/test_examples.py",
 )
 """Tests that put in probes: in one worker, so that none counts what another one does."""
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a script starts with nohup, or &
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else what we start ignores it too
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 

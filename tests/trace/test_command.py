@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -292,10 +294,17 @@ print([row.hits.calls for row in report.rows], report.command)
     return [sys.executable, "-c", code]
 
 
-def traced_shell(script: str, counted: Path) -> subprocess.Popen[str]:
+@contextmanager
+def traced_shell(script: str, counted: Path) -> Iterator[subprocess.Popen[str]]:
     """That command, running in a process group of its own."""
     command = _tracer(script, counted)
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"])
