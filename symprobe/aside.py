@@ -29,7 +29,10 @@ class Aside:
         """Waits for the lines; None when the child has failed."""
         if self._child < 0:
             return None
-        _, status = os.waitpid(self._child, 0)
+        try:
+            _, status = os.waitpid(self._child, 0)
+        except ChildProcessError:  # SIGCHLD is ignored, so that nobody is told how it ended
+            status = -1
         self._child = -1
         if status != 0:
             return None
@@ -47,8 +50,8 @@ class Aside:
         at: TracebackType | None,
     ) -> None:
         if self._child > 0:
-            os.kill(self._child, signal.SIGKILL)
-            with suppress(ChildProcessError):
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._child, signal.SIGKILL)
                 os.waitpid(self._child, 0)
         if self._file >= 0:
             os.close(self._file)

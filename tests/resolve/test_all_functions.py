@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,14 @@ def test_without_a_child_the_answer_is_the_same(library: Path) -> None:
         assert resolve(binary, "*") == answer
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_where_the_end_of_children_is_ignored_the_answer_is_the_same(library: Path) -> None:
+    answer = resolve(Binary(str(library)), "*")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with Aside(list):
+            time.sleep(0.1)  # it ends by itself, before anybody asks
+        assert resolve(Binary(str(library)), "*") == answer
+    finally:
+        signal.signal(signal.SIGCHLD, before)
