@@ -4,6 +4,7 @@ Modules of commands do without `from __future__ import annotations`: typer would
 the text of each annotation, four times, at every start.
 """
 
+import errno
 import gc
 import importlib
 import os
@@ -98,7 +99,9 @@ def run(arguments: list[str]) -> int:
         return 0
     except OSError as error:  # all others have become SymprobeErrors where they were met
         silence()
-        if error.filename is None:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            complain("too many files are open: raise the limit (ulimit -n)")
+        elif error.filename is None:
             what = f"standard output: can't be written: {error.strerror}"
             complain(f"{what}: make room, or write elsewhere")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 
 from symprobe.render.text import escape
@@ -67,9 +68,10 @@ def silence() -> None:
 
 
 def _discard(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, descriptor)
-    os.close(null)
+    with suppress(OSError):  # too many files are open
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
 
 
 def prepare_streams() -> None:

@@ -6,6 +6,7 @@ nothing else may be written there, and no command started, before wait().
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -28,17 +29,18 @@ class Ahead:
         self._text = source(who, CallCounter(room, by), Setting(room))
         self._program: Any = None
         self._thread = Thread(target=self._compile)
-        self._thread.start()
+        with suppress(RuntimeError):  # no room for a thread: it is not compiled ahead
+            self._thread.start()
 
     def _compile(self) -> None:
-        try:
+        # Whoever compiles the program then will have the same to say.
+        with suppress(SymprobeError, OSError, MemoryError):
             self._program = bccload.compile_program(self._text)
-        except SymprobeError:  # whoever compiles the program then will have the same to say
-            self._program = None
 
     def wait(self) -> None:
         """Until it is compiled."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def take(self, text: str) -> Any:
         """The program, if this is its text; it is then the caller's. None if not."""

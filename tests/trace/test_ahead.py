@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from symprobe.trace import bccload
 from symprobe.trace.counts import By
 from symprobe.trace.run import Plan, compile_ahead, run
 from tests.support.run import symprobe
-from tests.trace.helpers import target, traced
+from tests.trace.helpers import ROOT, SYMPROBE, target, traced
 
 COUNT = 10_500
 
@@ -86,3 +88,34 @@ def test_what_goes_wrong_meanwhile_is_told(many: Path) -> None:
     invalid = symprobe("trace", many, "/f(/", "--", "true")
     assert invalid.code == 2
     assert len(invalid.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("limit", range(6, 12))
+def test_too_few_descriptors_are_one_line(many: Path, limit: int) -> None:
+    few = f'ulimit -n {limit}; exec "$0" "$@"'
+    done = subprocess.run(
+        ["bash", "-c", few, *SYMPROBE, "trace", many, "f[0-9]*", "--", "true"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "oo many" in done.stderr
+    assert "standard output" not in done.stderr
+
+
+def test_without_room_for_a_thread_it_is_compiled_later(many: Path) -> None:
+    script = f"""
+import resource, sys, threading
+from symprobe.cli import main
+threading.stack_size(8 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+main(["trace", {str(many)!r}, "f[0-9]*", "--", {str(many)!r}])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 1  # as the command: its exit code is 3
+    assert re.search(r"^ +100 .* f77$", done.stdout, re.MULTILINE)
