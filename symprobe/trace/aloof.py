@@ -12,6 +12,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 from symprobe.probe import ProbeTarget
 from symprobe.process import mappings
@@ -41,34 +42,38 @@ def keep_out(targets: Iterable[ProbeTarget]) -> None:
         first, last = (at // mmap.PAGESIZE * mmap.PAGESIZE for at in (min(offsets), max(offsets)))
         low = max(each.start, each.start + first - each.offset)
         high = min(each.end, each.start + last - each.offset + 2 * mmap.PAGESIZE)
-        if 0 < high - low <= len(offsets) * _WORTH and each.start in _unchanged():
-            _copy(low, high - low)
+        if 0 < high - low <= len(offsets) * _WORTH:
+            _copy(each.start, low, high - low)
 
 
-def _copy(code: int, size: int) -> None:
-    """Put a copy of executable code in its place; nothing where the system does not allow it."""
+def _copy(mapping: int, code: int, size: int) -> None:
+    """Put a copy of code in its place, in the mapping that begins there; nothing where the system
+    does not allow it."""
     libc = _libc()
     room = libc.mmap(None, size + _LARGE_PAGE, mmap.PROT_READ | mmap.PROT_WRITE, _IN_MEMORY, -1, 0)
     if room == _FAILED:
         return
     copy = -(-room // _LARGE_PAGE) * _LARGE_PAGE
     ctypes.memmove(copy, code, size)
-    if libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0:
+    # A breakpoint that was written meanwhile may be in the copy, where nobody takes it out.
+    if mapping in _unchanged() and libc.mprotect(copy, size, mmap.PROT_READ | mmap.PROT_EXEC) == 0:
         libc.mremap(copy, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, code)
     libc.munmap(room, size + _LARGE_PAGE)
 
 
 def _unchanged() -> set[int]:
     """The starts of our own mappings that are as their files have them: no page is a copy of ours,
-    with another tracer's breakpoint in it, say."""
-    found, start = set(), 0
-    with open("/proc/self/smaps", "rb") as file:
+    with another tracer's breakpoint in it, say. None where the kernel does not tell."""
+    found: set[int] = set()
+    start = 0
+    with suppress(OSError), open("/proc/self/smaps", "rb") as file:
         for line in file:
-            if line.startswith(b"Anonymous:"):
-                if line.split()[1] == b"0":
-                    found.add(start)
+            if line.startswith((b"Anonymous:", b"Swap:")):
+                if line.split()[1] != b"0":
+                    found.discard(start)
             elif b"-" in (first := line.split(b" ", 1)[0]) and not first.endswith(b":"):
                 start = int(first.split(b"-")[0], 16)
+                found.add(start)
     return found
 
 
@@ -80,5 +85,4 @@ def _libc() -> ctypes.CDLL:
     libc.mmap.restype = libc.mremap.restype = pointer
     libc.mprotect.argtypes = (pointer, size, number)
     libc.munmap.argtypes = (pointer, size)
-    libc.madvise.argtypes = (pointer, size, number)
     return libc

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from symprobe.process import mappings
 from symprobe.trace.session import Tracer
-from tests.trace.helpers import addresses, target, tracing
+from tests.trace.helpers import ROOT, SYMPROBE, addresses, target, tracing
 
 
 def _libc() -> str:
@@ -26,13 +27,41 @@ def _libc() -> str:
 def test_our_code_is_a_copy_where_many_functions_are_traced(symbol: str, kept: bool) -> None:
     libc = _libc()
     with tracing(libc, symbol, "--top", "1") as tracer:
-        own = [each for each in mappings(tracer.pid) if each.path == libc]
-        assert own
-        assert any("x" in each.permissions for each in own) is kept
+        assert any(each.path == libc for each in mappings(tracer.pid))
+        assert _code_is_mapped(tracer.pid, libc) is kept
         tracer.terminate()
         output, errors = tracer.communicate()
     assert errors == ""
     assert "functions in" in output or "of 1 function in" in output
+
+
+def _code_is_mapped(pid: int, path: str) -> bool:
+    return any(each.path == path and "x" in each.permissions for each in mappings(pid))
+
+
+def test_breakpoints_of_another_tracer_are_not_copied() -> None:
+    libc = _libc()
+    with tracing(libc, "getppid"), tracing(libc, "*", "--top", "1") as tracer:
+        assert _code_is_mapped(tracer.pid, libc)
+
+
+def test_where_the_kernel_does_not_tell_what_is_changed_nothing_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as unreadable:
+        unreadable.bind("unreadable")
+        hide = 'mount --bind unreadable /proc/$$/smaps && exec "$0" "$@"'
+        command = ["unshare", "--mount", "sh", "-c", hide, *SYMPROBE, "trace", _libc(), "*"]
+        done = subprocess.run(
+            [*command, "--expect", "getppid==0", "--", "true"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 @pytest.fixture(scope="module")
