@@ -15,6 +15,7 @@ from symprobe.binary import Binary
 from symprobe.elf.constants import EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_S390, EM_X86_64
 from symprobe.elf.relocations import relocations
 from symprobe.errors import SymprobeError
+from symprobe.grep import Grep
 from symprobe.model import FileOffset, Symbol
 from symprobe.process import Mapping, mapping_file, mappings
 
@@ -127,7 +128,7 @@ def candidates(binary: Binary, symbol: Symbol) -> list[str]:
     stem = symbol.name.lstrip("_")
     found = (
         s.name
-        for s in binary.symbols(stem)
+        for s in binary.symbols(Grep(stem, fixed=True), demangle=False)
         if s.defined and s.kind == "func" and s.name.lstrip("_").startswith(f"{stem}_")
     )
     return sorted(dict.fromkeys(found))

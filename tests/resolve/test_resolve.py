@@ -252,6 +252,24 @@ def test_an_ifunc_of_a_file_that_is_not_loaded_is_its_resolver(fixture: Fixture)
     assert any("resolver" in note for note in target.notes)
 
 
+@pytest.mark.parametrize("name", ["esc[31m", "(a+)+$"])
+def test_the_name_of_an_ifunc_is_no_pattern(name: str, tmp_path: Path) -> None:
+    lines = [".text"]
+    for each, kind in (
+        (name, "gnu_indirect_function"),
+        (f"__{name}_avx2", "function"),
+        ("a" * 40 + "b", "function"),
+    ):
+        lines += [f'.globl "{each}"', f'.type "{each}", @{kind}', f'"{each}": ret']
+    (tmp_path / "i.s").write_text("\n".join([*lines, '.section .note.GNU-stack,""', ""]))
+    command = ["gcc", "-shared", "-nostdlib", "-o", "libi.so", "i.s"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    answer = resolve(Binary(str(tmp_path / "libi.so")), "*")
+    (target,) = (each for each in answer.targets if each.kind == "ifunc")
+    assert target.names == (name,)
+    assert target.notes[0].endswith(f"; candidates: __{name}_avx2")
+
+
 def test_an_ifunc_in_another_process(tmp_path: Path) -> None:
     """Of a copy of libc that only that process has mapped."""
     from tests.cli.test_targets import running
