@@ -30,6 +30,8 @@ class _Place:
         self.delta = delta
         self.notes = list(notes)
         self.aliases: list[Symbol] = []
+        self.resolves: list[str] = []
+        """IFUNCs for which the function here is what chooses the code."""
 
     @property
     def symbols(self) -> list[Symbol]:
@@ -122,8 +124,13 @@ class Builder:
         wanted = {s.vaddr for place in places.values() for s in place.symbols}
         for symbol in self._binary.symbols_at(wanted):
             place = places.get(entry_of(self._image, symbol) + delta)
+            if place is None:
+                continue
+            if symbol.kind == Kind.IFUNC and all(s.kind != Kind.IFUNC for s in place.asked):
+                place.resolves.append(symbol.versioned_name)  # its calls are not calls of this
+                continue
             named = symbol.kind in CODE_KINDS or (symbol.kind == Kind.NOTYPE and symbol.name)
-            if place is not None and named and not symbol.name.startswith("$"):
+            if named and not symbol.name.startswith("$"):
                 place.aliases.append(symbol)
 
     def _target(
@@ -206,6 +213,8 @@ class Builder:
 
     def _notes(self, place: _Place, head: Symbol | None, size: int, cheap: int | None) -> list[str]:
         notes = []
+        if place.resolves:
+            notes.append(f"the resolver of the IFUNC {place.resolves[0]}, called once a process")
         if cheap is not None:
             notes.append(f"counted at +{cheap:#x}, where the kernel emulates the instruction")
         if head is None:

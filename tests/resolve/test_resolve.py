@@ -252,6 +252,20 @@ def test_an_ifunc_of_a_file_that_is_not_loaded_is_its_resolver(fixture: Fixture)
     assert any("resolver" in note for note in target.notes)
 
 
+def test_the_resolver_of_an_ifunc_is_not_an_alias_of_it(tmp_path: Path) -> None:
+    lines = [".text"]
+    for name, kind in (("choose", "function"), ("work", "gnu_indirect_function")):
+        lines += [f".globl {name}", f".type {name}, @{kind}", f"{name}:"]
+    lines += ["ret", '.section .note.GNU-stack,""', ""]
+    (tmp_path / "r.s").write_text("\n".join(lines))
+    command = ["gcc", "-shared", "-nostdlib", "-o", "libr.so", "r.s"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    target = one(tmp_path / "libr.so", "choose")
+    assert target.names == ("choose",)
+    assert "the resolver of the IFUNC work, called once a process" in target.notes
+    assert one(tmp_path / "libr.so", "work").names == ("work", "choose")
+
+
 @pytest.mark.parametrize("name", ["esc[31m", "(a+)+$"])
 def test_the_name_of_an_ifunc_is_no_pattern(name: str, tmp_path: Path) -> None:
     lines = [".text"]
