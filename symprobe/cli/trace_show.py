@@ -12,6 +12,7 @@ from dataclasses import replace
 from symprobe.cli.output import complain, emit, emit_document
 from symprobe.cli.trace_export import Published
 from symprobe.cli.writing import Output
+from symprobe.probe import Reason
 from symprobe.render.json import document
 from symprobe.render.text import escape
 from symprobe.render.trace_json import event_value, report_value
@@ -27,6 +28,8 @@ from symprobe.trace.snapshot import Snapshot
 
 LIVE_INTERVAL = 0.5
 """Seconds between two drawings of the live table, and two looks for pages and metrics."""
+_UNKNOWN = (Reason.NOT_FOUND, Reason.VERSION_NOT_FOUND)
+"""Why a name is no function at all, rather than one that can't be traced."""
 
 
 class Show:
@@ -114,7 +117,8 @@ class Show:
             complain(f"{each.name}: {each.detail}")
         if self._json or self._document is not None:
             self._write(Report((), 0, self._plan.rejected, 0.0, None, 0, ""))
-        return 1
+        there = any(each.reason not in _UNKNOWN for each in self._plan.rejected)
+        return 2 if self._plan.strict and there else 1
 
     def _started(self, tracer: Tracer) -> None:
         for line in started_lines(tracer, quiet=bool(self._plan.command)):

@@ -80,6 +80,12 @@ def test_strict(tmp_path: Path) -> None:
     assert mark.exists()
 
 
+def test_strict_when_nothing_else_is_asked_for() -> None:
+    for name, code in ("pthread_spin_lock", 2), ("no_such_function", 1):
+        assert symprobe("trace", "libc.so.6", name, "--strict", "--", "true").code == code
+        assert symprobe("trace", "libc.so.6", name, "--", "true").code == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
