@@ -9,7 +9,9 @@ Sources: the GNU gABI extension STT_GNU_IFUNC; R_*_IRELATIVE of the psABIs; dlvs
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
 from symprobe.binary import Binary
 from symprobe.elf.constants import EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_S390, EM_X86_64
@@ -27,6 +29,8 @@ _SLOTS = {
     EM_ARM: (21, 22, 2), EM_PPC64: (20, 21, 38), EM_S390: (10, 11, 22),
 }  # fmt: skip
 """GLOB_DAT, JUMP_SLOT, ABS of each machine: relocations whose slot holds a function's address."""
+_MOST = 32
+"""Candidates that are named for one IFUNC."""
 
 
 def own_implementation(binary: Binary, symbol: Symbol) -> FileOffset | None:
@@ -123,12 +127,26 @@ def offset_in(maps: list[Mapping], address: int) -> FileOffset | None:
     return None
 
 
-def candidates(binary: Binary, symbol: Symbol) -> list[str]:
-    """Names of functions that look like implementations: `__strlen_avx2` for strlen."""
-    stem = symbol.name.lstrip("_")
-    found = (
-        s.name
-        for s in binary.symbols(Grep(stem, fixed=True), demangle=False)
-        if s.defined and s.kind == "func" and s.name.lstrip("_").startswith(f"{stem}_")
-    )
-    return sorted(dict.fromkeys(found))
+class Candidates:
+    """Functions that look like implementations by their names: `__strlen_avx2` for strlen."""
+
+    def __init__(self, binary: Binary, ifuncs: Collection[Symbol]) -> None:
+        stems = {ifunc.name.lstrip("_") for ifunc in ifuncs}
+        wanted = Grep(stems.pop(), fixed=True) if len(stems) == 1 else None
+        found = {
+            (s.name.lstrip("_"), s.name)
+            for s in binary.symbols(wanted, demangle=False)
+            if s.defined and s.kind == "func"
+        }
+        self._names = sorted(found)
+
+    def of(self, names: Iterable[str]) -> list[str]:
+        """Of an IFUNC with these names."""
+        found: list[str] = []
+        for stem in {f"{name.partition('@')[0].lstrip('_')}_" for name in names}:
+            first = bisect_left(self._names, (stem, ""))
+            for bare, name in islice(self._names, first, None):
+                if not bare.startswith(stem) or len(found) == _MOST:
+                    break
+                found.append(name)
+        return sorted(dict.fromkeys(found))

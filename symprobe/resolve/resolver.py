@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from symprobe.resolve.bulk import Columns
     from symprobe.resolve.provider import Provider
 
+_ONLY_RESOLVER = "this is the IFUNC's resolver, called once a process, not the function itself"
+
 
 class Options(NamedTuple):
     """exact_entry: no cheap attach points.  pid: the live process whose slots tell what an IFUNC
@@ -136,8 +138,18 @@ class Resolver:
         targets: list[ProbeTarget],
         rejected: list[Rejected],
     ) -> None:
+        unknown: list[Symbol] = []
+        whys: dict[str, None] = {}
         for place in _by_place(ifuncs):
-            made, refused = self._ifunc(place, notes)
+            found = self._ifunc(place, notes)
+            if isinstance(found, str):
+                unknown += place
+                whys |= {found: None} if found else {}
+                continue
+            targets += found[0]
+            rejected += found[1]
+        if unknown:
+            made, refused = self._resolvers_only(unknown, [*notes, *whys])
             targets += made
             rejected += refused
 
@@ -160,13 +172,14 @@ class Resolver:
 
     def _ifunc(
         self, symbols: list[Symbol], notes: list[str]
-    ) -> tuple[list[ProbeTarget], list[Rejected]]:
-        """The implementation that an IFUNC stands for here, else its resolver, named as such."""
+    ) -> tuple[list[ProbeTarget], list[Rejected]] | str:
+        """The implementation that an IFUNC stands for here; where it is not known, what went wrong,
+        empty for nothing."""
         from symprobe.resolve.ifunc import own_implementation, process_implementation
 
         head = symbols[0]
         offset = None
-        why = ""
+        why = wrong = ""
         try:
             if self._options.pid is not None:
                 offset = process_implementation(self._options.pid, self._binary, head)
@@ -177,10 +190,10 @@ class Resolver:
                 )
                 why = "as this machine's loader binds it"
         except (SymprobeError, OSError) as error:
-            notes = [*notes, f"its slots can't be read: {error}"]
+            wrong = f"its slots can't be read: {error}"
         vaddr = self._binary.image.vaddr_of(offset) if offset is not None else None
         if vaddr is None:
-            return self._resolver_only(symbols, notes)
+            return wrong
         note = f"IFUNC implementation, {why}; its resolver is at {head.vaddr:#x}"
         inside = self._builder.at_address(vaddr, head.versioned_name)
         if isinstance(inside, Rejected):
@@ -198,16 +211,22 @@ class Resolver:
             )
         ], []
 
-    def _resolver_only(
-        self, symbols: list[Symbol], notes: list[str]
+    def _resolvers_only(
+        self, symbols: Sequence[Symbol], notes: list[str]
     ) -> tuple[list[ProbeTarget], list[Rejected]]:
-        from symprobe.resolve.ifunc import candidates
+        """The resolvers of IFUNCs, named as such."""
+        from symprobe.resolve.ifunc import Candidates
 
-        note = "this is the IFUNC's resolver, called once a process, not the function itself"
-        others = candidates(self._binary, symbols[0])
-        advice = f"; candidates: {', '.join(others)}" if others else ""
+        candidates = Candidates(self._binary, symbols)
+        made, rejected = self._builder.build(symbols, notes=[*notes, _ONLY_RESOLVER])
         live = "; with pid:N the implementation of a live process is found"
-        return self._builder.build(symbols, notes=[*notes, note + (advice or live)])
+        targets = []
+        for target in made:
+            others = candidates.of(target.names)
+            advice = f"; candidates: {', '.join(others)}" if others else live
+            told = [f"{n}{advice}" if n is _ONLY_RESOLVER else n for n in target.notes]
+            targets.append(target._replace(notes=tuple(told)))
+        return targets, rejected
 
     def _imported(
         self, spec: Spec, symbols: Sequence[Symbol]
