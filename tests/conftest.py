@@ -36,6 +36,12 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def absent(name: str) -> NoReturn:
+    """Skip the test, in CI too: a large program that no package of the set-up brings is only one
+    more sample, and others have its place."""
+    pytest.skip(f"{name} is not on this machine")
+
+
 def need_module(name: str) -> Any:
     """The module of an optional package; ends the test where it is not installed."""
     try:

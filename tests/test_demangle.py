@@ -118,7 +118,7 @@ def test_a_rust_program(scheme: str, tmp_path: Path) -> None:
     # libiberty leaves a legacy name's parts that hold ö or ß as they are; rustc's tools do not.
     judged = [name for name in names if not re.search(r"\$u(f6|df)\$", name)]
     assert [texts[name] for name in judged] == nm(judged, tmp_path / "names.o")
-    assert len(judged) > 5
+    assert len(judged) >= 5
     assert "<probe::größe::Wert<" in "".join(texts.values())
     assert any(text.endswith(("::{closure#0}", "::{{closure}}")) for text in texts.values())
     assert not any(re.search(r"h[0-9a-f]{16}$", text) for text in texts.values())

@@ -93,8 +93,31 @@ def gdb_describes(path: Path, addresses: Iterable[int]) -> dict[int, Described]:
 
 def same_type(ours: str, theirs: str) -> bool:
     """Whether two spellings are the same type: gdb puts const elsewhere inside template
-    arguments, says class before some names, and has its own names for integers there."""
+    arguments, says class before some names, and has its own names for integers there. Pointers of
+    older rustc it spells as in C."""
+    if ours.startswith(_RUST_POINTERS) and "*" in theirs:
+        return _words(ours) == _words(theirs)
     return _plain(ours) == _plain(theirs)
+
+
+_RUST_POINTERS = ("&", "*mut ", "*const ", "fn(", "unsafe ", "extern ")
+_OF_POINTERS = {
+    "mut",
+    "fn",
+    "unsafe",
+    "extern",
+    "C",
+    "struct",
+    "enum",
+    "union",
+    "const",
+    "dyn",
+    "void",
+}
+
+
+def _words(text: str) -> list[str]:
+    return sorted(word for word in re.findall(r"\w+", text) if word not in _OF_POINTERS)
 
 
 def _plain(text: str) -> list[str]:

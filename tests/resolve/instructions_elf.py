@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.conftest import unavailable
+from tests.conftest import absent
 from tests.support.readelf import run
 
 _LOAD = re.compile(r"LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+) 0x\w+ (...)")
@@ -74,5 +74,5 @@ def installed(name: str) -> Elf:
         or f"/usr/lib/{platform.machine()}-linux-gnu/{name}"
     )
     if not Path(found).exists():
-        unavailable(f"{name} is not on this machine")
+        absent(name)
     return Elf(Path(found).resolve())

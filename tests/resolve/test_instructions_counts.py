@@ -15,7 +15,7 @@ from symprobe.model import VAddr
 from symprobe.resolve import x86
 from symprobe.resolve.branches import unshared
 from symprobe.resolve.instructions import cheap_point
-from tests.conftest import unavailable
+from tests.conftest import absent
 from tests.resolve import instructions_kernel as kernel
 from tests.resolve.instructions_elf import Elf
 
@@ -238,7 +238,7 @@ def test_real_libraries_under_real_work(name: str) -> None:
     program = shutil.which(argv[0], path="/usr/bin:/bin")
     path = shutil.which(file, path="/usr/bin:/bin") or f"/usr/lib/x86_64-linux-gnu/{file}"
     if program is None or not Path(path).exists():
-        unavailable(f"{file} or {argv[0]} is not on this machine")
+        absent(file)
     elf = Elf(Path(path).resolve())
     found = points(elf)
     every = len(found) // MOST_POINTS + 1

@@ -16,7 +16,7 @@ from symprobe.model import FilePath
 from symprobe.probe import ProbeTarget, Reason
 from symprobe.resolve import Options, resolve
 from symprobe.resolve.provider import provider_of
-from tests.conftest import unavailable
+from tests.conftest import absent
 from tests.elfwriter import with_data
 from tests.support.written import CODE, DYNSYM, PLAIN
 
@@ -72,7 +72,7 @@ def test_every_function_is_where_readelf_says(name: str) -> None:
     if not Path(path).exists():
         path = f"/usr{path}"
     if not Path(path).exists():
-        unavailable(f"{name} is not on this machine")
+        absent(name)
     expected = independent_offsets(path)
     answer = resolve(Binary(path, debug_roots=()), "*")
     offsets: dict[str, set[int]] = {}

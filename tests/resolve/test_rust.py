@@ -68,10 +68,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "librust.so"
 
 
-def places(library: Path) -> dict[str, int]:
-    command = ["nm", "--defined-only", library]
+def defined(program: Path) -> list[tuple[str, int]]:
+    """Raw names with their addresses; local ones may be there several times."""
+    command = ["nm", "--defined-only", program]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return {raw: int(address, 16) for address, _, raw in map(str.split, listed.splitlines())}
+    return [(raw, int(address, 16)) for address, _, raw in map(str.split, listed.splitlines())]
+
+
+def places(library: Path) -> dict[str, int]:
+    return dict(defined(library))
 
 
 @pytest.mark.parametrize(("typed", "meant"), TYPED.items())
@@ -92,7 +97,7 @@ def test_every_instance_in_a_program(fixture: Fixture, mangling: str) -> None:
     """Of `core::ptr::drop_in_place`, whose raw names tell it without any demangler."""
     program = fixture(f"rust-{mangling}")
     raw = re.compile(r"_RINvNtC\w{,15}_4core3ptr13drop_in_place|_ZN4core3ptr\d+drop_in_place")
-    wanted = {address for name, address in places(program).items() if raw.match(name)}
+    wanted = {address for name, address in defined(program) if raw.match(name)}
     document = symprobe_json("resolve", program, "core::ptr::drop_in_place", "--no-source")
     assert len(wanted) > 10
     assert {target["address"] for target in document["targets"]} == wanted

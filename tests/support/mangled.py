@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from symprobe.demangle import is_mangled
-from tests.conftest import unavailable
+from tests.conftest import absent, unavailable
 from tests.elfwriter import SHT_STRTAB, SHT_SYMTAB, ElfFile, Section, Symbol, symbol_table
 
 SAMPLE = 20_000
@@ -55,7 +55,7 @@ def real_file(name: str) -> Path:
 
 
 def _missing(name: str) -> Path:
-    unavailable(f"{name} is not on this machine")
+    absent(name)
 
 
 def mangled_names(path: Path, count: int = SAMPLE) -> list[str]:
