@@ -11,6 +11,7 @@ import compileall
 import os
 import platform
 import re
+import signal
 import sys
 import time
 import traceback
@@ -74,6 +75,7 @@ def section(group: str) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup what we start ignores it
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from symprobe.resolve.emit import Emission
     from symprobe.target import Target
 
+_kept: list[object] = []
+"""Half a million objects, which need not be freed one by one when the process is to end."""
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -96,6 +99,7 @@ def _listed(binary: Binary, found: "Target") -> bool:
     if every is None:
         return False
     columns, rejected = every
+    _kept.append(columns)
     _warn(binary)
     emit(column_lines(columns, rejected, binary, found.links))
     return True
