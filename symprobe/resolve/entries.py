@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from symprobe.elf.constants import PF_X
 from symprobe.elf.image import Image
@@ -24,21 +24,37 @@ def entry_costs(image: Image, vaddrs: Iterable[int]) -> dict[int, EntryCost]:
     settled, machine = _Settled(image.machine), image.machine
     wanted = sorted(vaddrs)
     for low, high, shift in _stretches(image):
-        at, last = bisect_left(wanted, low), bisect_left(wanted, high)
-        while at < last:
-            start = wanted[at]
-            behind = min(bisect_left(wanted, start + _BLOCK, at), last)
-            size = min(high - start, wanted[behind - 1] - start + _LONGEST_INSTRUCTION)
-            code = image.source.read_available(start + shift, size)
-            places = [vaddr - start for vaddr in wanted[at:behind]]
+
+        def read(start: int, size: int, high: int = high, shift: int = shift) -> bytes:
+            return image.source.read_available(start + shift, min(size, high - start))
+
+        for here, code in in_blocks(
+            wanted[bisect_left(wanted, low) : bisect_left(wanted, high)], read
+        ):
+            places = [vaddr - here[0] for vaddr in here]
             found = [settled[code[place : place + 2]] for place in places]
             if None in found:
                 for i, place in enumerate(places):
                     if found[i] is None:
                         found[i] = _cost(code[place : place + _LONGEST_INSTRUCTION], machine)
-            costs.update((v, c) for v, c in zip(wanted[at:behind], found, strict=True) if c)
-            at = behind
+            costs.update((v, c) for v, c in zip(here, found, strict=True) if c)
     return costs
+
+
+def in_blocks(
+    places: Sequence[int], read: Callable[[int, int], bytes]
+) -> Iterator[tuple[Sequence[int], bytes]]:
+    """Sorted places, some at a time, with the bytes from the first of them to the end of the
+    longest instruction at the last.
+
+    read: gives so many bytes from a place on, fewer at an end.
+    """
+    at = 0
+    while at < len(places):
+        behind = bisect_left(places, places[at] + _BLOCK, at)
+        here = places[at:behind]
+        yield here, read(here[0], here[-1] - here[0] + _LONGEST_INSTRUCTION)
+        at = behind
 
 
 def file_offsets(image: Image, vaddrs: Sequence[int]) -> list[int]:

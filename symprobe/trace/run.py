@@ -92,7 +92,7 @@ def run(
                     plan.command, plan.environment, user=plan.user, quiet_stdout=plan.quiet_stdout
                 )
             )
-        who = _membership(plan, command)
+        who = _membership(plan, 0 if command is None else command.pid)
         tracer = stack.enter_context(
             Tracer(
                 targets,
@@ -197,9 +197,10 @@ def _targets(plan: Plan) -> tuple[ProbeTarget, ...]:
     return plan.targets if plan.prepared is None else plan.prepared.targets
 
 
-def _membership(plan: Plan, command: HeldCommand | None) -> Membership:
-    if command is not None and not plan.everyone:
-        return Command(command.pid)
+def _membership(plan: Plan, command: int) -> Membership:
+    """command: the process of the plan's command, if it has one."""
+    if plan.command and not plan.everyone:
+        return Command(command)
     if plan.pids:
         return Processes(plan.pids, plan.follow)
     return Everyone()
@@ -210,13 +211,9 @@ def compile_ahead(plan: Plan, room: int) -> Ahead | None:
     None where another program will be needed. Errors: TraceError."""
     if plan.engine is Engine.PERF_EVENT or not features.probe().uprobe_multi:
         return None
-    who: Membership = Everyone()
-    if plan.command and not plan.everyone:
-        who = Command(0)
-    elif plan.pids:
-        who = Processes(plan.pids, plan.follow)
-        if not plan.follow and len(plan.pids) == 1:
-            who = Everyone(except_self=False)  # the kernel picks it out
+    who = _membership(plan, 0)
+    if isinstance(who, Processes) and not who.follow and len(who.pids) == 1:
+        who = Everyone(except_self=False)  # the kernel picks it out
     return Ahead(who, plan.by, room)
 
 

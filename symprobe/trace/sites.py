@@ -11,7 +11,6 @@ import mmap
 import os
 import platform
 import sys
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,13 +20,13 @@ from symprobe.elf.source import open_regular
 from symprobe.errors import TraceError
 from symprobe.model import FileOffset, FilePath
 from symprobe.probe import ProbeTarget
+from symprobe.resolve.entries import in_blocks
 from symprobe.resolve.instructions import ENDBR64, settled_cost
 
 _MANY = 1000
 """Probes of one file, from which on it is not mapped as a whole."""
 _MOST_PAGES = 1000
 """A process may have 65,530 mappings (vm.max_map_count)."""
-_BLOCK = 1 << 18
 
 
 class Site(NamedTuple):
@@ -153,21 +152,14 @@ def _to_be_looked_at(file: OpenFile) -> list[tuple[int, int]]:
 
 def _doubtful(file: OpenFile) -> Iterator[int]:
     """The offsets of instructions whose first bytes don't tell that the kernel takes a probe."""
-    offsets = sorted(site.offset for site in file.sites)
     settled: dict[bytes, bool] = {}
-    at = 0
-    while at < len(offsets):
-        start = offsets[at]
-        code = os.pread(file.fd, _BLOCK, start)
-        behind = max(bisect_left(offsets, start + len(code) - 3), at + 1)
-        here = offsets[at:behind]
-        for offset, first in zip(
-            here, [code[o - start : o - start + 4] for o in here], strict=True
-        ):
+    offsets = sorted(site.offset for site in file.sites)
+    for here, code in in_blocks(offsets, lambda start, size: os.pread(file.fd, size, start)):
+        for offset in here:
+            first = code[offset - here[0] : offset - here[0] + 4]
             sure = settled.get(first)
             if sure is None:
                 sure = first == ENDBR64 or settled_cost(first[:2]) is not None
                 settled[first] = sure
             if not sure:
                 yield offset
-        at = behind
