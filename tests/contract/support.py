@@ -90,3 +90,16 @@ def found(*arguments: str | Path, code: int = 0) -> list[str]:
     ran = symprobe("find", GREPPED, *arguments)
     assert ran.code == code, ran
     return sorted(line.partition(": ")[0].rpartition("/tree/")[2] for line in ran.lines)
+
+
+def damaged(index: Path, damage: str) -> bytes:
+    """Damage the file of an index in this way; what is in it now."""
+    data = index.read_bytes()
+    index.write_bytes({
+        "garbage": b"this was never a database\n" * 100,
+        "truncated": data[: len(data) // 2],
+        "overwritten": data[:200] + bytes(range(256)) * ((len(data) - 200) // 256 + 1),
+        "empty": b"",
+        "version": data[:60] + (99).to_bytes(4, "big") + data[64:],  # PRAGMA user_version
+    }[damage])  # fmt: skip
+    return index.read_bytes()

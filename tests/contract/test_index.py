@@ -16,7 +16,15 @@ import pytest
 
 from symprobe.contract.index import Index
 from symprobe.contract.refresh import refresh
-from tests.contract.support import ALL, GREPPED, as_ordinary_user, build, file_system, found
+from tests.contract.support import (
+    ALL,
+    GREPPED,
+    as_ordinary_user,
+    build,
+    damaged,
+    file_system,
+    found,
+)
 from tests.support.run import SCHEMAS, symprobe
 
 Fixture = Callable[[str], Path]
@@ -185,13 +193,7 @@ def test_a_corrupt_index_met_by_several_runs_at_once(tree: Path) -> None:
 def test_a_corrupt_index_is_rebuilt_and_that_is_said(tree: Path, damage: str) -> None:
     index = tree.parent / "index"
     assert found(tree, "--index", index) == ALL
-    data = index.read_bytes()
-    index.write_bytes({
-        "garbage": b"this was never a database\n" * 100,
-        "truncated": data[: len(data) // 2],
-        "overwritten": data[:200] + bytes(range(256)) * ((len(data) - 200) // 256 + 1),
-        "empty": b"",
-    }[damage])  # fmt: skip
+    damaged(index, damage)
     ran = symprobe("find", GREPPED, tree, "--index", index)
     assert ran.code == 0
     assert len(ran.lines) == 3

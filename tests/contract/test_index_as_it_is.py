@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from symprobe.contract.index import Index
-from tests.contract.support import ALL, GREPPED, as_ordinary_user, file_system, found
+from tests.contract.support import ALL, GREPPED, as_ordinary_user, damaged, file_system, found
 from tests.support.run import symprobe
 
 
@@ -17,22 +17,14 @@ def test_a_corrupt_index_that_is_asked_as_it_is_gives_no_answer(tree: Path, dama
     """Exit code 1 would mean that no file does it. The file stays, for the run that rebuilds it."""
     index = tree.parent / "index"
     assert found(tree, "--index", index) == ALL
-    data = index.read_bytes()
-    index.write_bytes({
-        "garbage": b"this was never a database\n" * 100,
-        "truncated": data[: len(data) // 2],
-        "overwritten": data[:200] + bytes(range(256)) * ((len(data) - 200) // 256 + 1),
-        "empty": b"",
-        "version": data[:60] + (99).to_bytes(4, "big") + data[64:],  # PRAGMA user_version
-    }[damage])  # fmt: skip
-    damaged = index.read_bytes()
+    left = damaged(index, damage)
     for _ in range(2):
         ran = symprobe("find", GREPPED, tree, "--index", index, "--no-refresh")
         assert (ran.code, ran.out) == (2, "")
         (line,) = ran.err.splitlines()
         assert line.startswith(f"symprobe: {index}: the index can't be used: ")
         assert line.endswith(": leave out --no-refresh to build it anew")
-        assert index.read_bytes() == damaged
+        assert index.read_bytes() == left
     assert not Path(f"{index}.corrupt").exists()
     assert found(tree, "--index", index) == ALL
 
